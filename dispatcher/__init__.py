@@ -1,0 +1,1 @@
+"""One YAML file turns several WSGI apps into one site."""

@@ -1,0 +1,1 @@
+"""Whether a hit is allowed: in shared memory, or in a store that `limits` knows."""

@@ -1,0 +1,116 @@
+"""The few WSGI pieces that every middleware here needs (PEP 3333), and the names of the facts in `environ`.
+
+Work after the response goes through one place, `after`: it keeps `close()` reaching the app, keeps a streaming body
+streaming, and keeps the server's `wsgi.file_wrapper` what it is, so that sendfile still works behind every middleware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from http import HTTPStatus
+from typing import Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = [
+    "MOUNT",
+    "REQUEST_ID",
+    "Body",
+    "Headers",
+    "StartResponse",
+    "WSGIApplication",
+    "WSGIEnvironment",
+    "after",
+    "current_environ",
+    "replace_header",
+    "respond",
+]
+
+Headers = list[tuple[str, str]]
+
+MOUNT: Final = "dispatcher.mount"  # the key of the mount that answers, as normalised: "/todos", "*.example.com/"
+REQUEST_ID: Final = "dispatcher.request_id"
+
+# The environ, as the client sent it, of the request that this thread (or greenlet) is answering: log records take
+# their mount and request id from it. Set and cleared by the stack.
+current_environ: ContextVar[WSGIEnvironment | None] = ContextVar("dispatcher.environ", default=None)
+
+
+class Body:
+    """A response body that runs `done` exactly once after its close, even when the inner `close` raises."""
+
+    __slots__ = ("_body", "_done")
+
+    def __init__(self, body: Iterable[bytes], done: Callable[[], object]) -> None:
+        self._body = body
+        self._done: Callable[[], object] | None = done
+
+    def __iter__(self) -> Iterator[bytes]:
+        # Hands out the inner iterator: a chunk costs nothing on its way through.
+        return iter(self._body)
+
+    def close(self) -> None:
+        done, self._done = self._done, None
+        if done is None:
+            return
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            done()
+
+
+def after(environ: WSGIEnvironment, body: Iterable[bytes], done: Callable[[], object]) -> Iterable[bytes]:
+    """`body`, with `done()` run after its `close()`.
+
+    A body made by the server's own `wsgi.file_wrapper` stays that object (servers test for its class before they use
+    sendfile): its `close` is replaced instead. Where the wrapper is a C type that refuses, it is wrapped like any other.
+    """
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and isinstance(body, wrapper):
+        try:
+            body.close = Body(_Closing(body), done).close  # type: ignore[attr-defined]  # an instance attribute wins
+        except AttributeError:
+            pass  # a C type, as in mod_wsgi and uWSGI: no sendfile, but right
+        else:
+            return body
+    return Body(body, done)
+
+
+class _Closing:
+    """Holds the `close` that a file wrapper had before it was replaced."""
+
+    __slots__ = ("close",)
+
+    def __init__(self, body: object) -> None:
+        self.close = getattr(body, "close", lambda: None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+
+def respond(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    status: int,
+    text: str = "",
+    *,
+    content_type: str = "text/plain; charset=utf-8",
+    headers: Iterable[tuple[str, str]] = (),
+) -> Iterable[bytes]:
+    """Answer with `status` and a short text, by default the status and its phrase; no body for HEAD (RFC 9110, 9.3.2)."""
+    phrase = HTTPStatus(status).phrase
+    body = (text or f"{status} {phrase}\n").encode()
+    start_response(
+        f"{status} {phrase}",
+        [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers],
+    )
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+
+def replace_header(headers: Headers, name: str, value: str) -> None:
+    """Set `name` in `headers`, in place, dropping what was there under that name in any case."""
+    lower = name.lower()
+    headers[:] = [(key, old) for key, old in headers if key.lower() != lower]
+    headers.append((name, value))
