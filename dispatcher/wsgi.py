@@ -65,7 +65,7 @@ def after(environ: WSGIEnvironment, body: Iterable[bytes], done: Callable[[], ob
     """`body`, with `done()` run after its `close()`.
 
     A body made by the server's own `wsgi.file_wrapper` stays that object (servers test for its class before they use
-    sendfile): its `close` is replaced instead. Where the wrapper is a C type that refuses, it is wrapped like any other.
+    sendfile): its `close` is replaced instead. Where the wrapper is a C type that refuses, it is wrapped like any.
     """
     wrapper = environ.get("wsgi.file_wrapper")
     if isinstance(wrapper, type) and isinstance(body, wrapper):
@@ -99,7 +99,7 @@ def respond(
     content_type: str = "text/plain; charset=utf-8",
     headers: Iterable[tuple[str, str]] = (),
 ) -> Iterable[bytes]:
-    """Answer with `status` and a short text, by default the status and its phrase; no body for HEAD (RFC 9110, 9.3.2)."""
+    """Answer with `status` and a short text, by default the status and its phrase; HEAD gets no body (RFC 9110)."""
     phrase = HTTPStatus(status).phrase
     body = (text or f"{status} {phrase}\n").encode()
     start_response(
