@@ -1,0 +1,87 @@
+"""`logging:` → the root logger's handlers, and the request's facts in each record, whichever app logged it.
+
+`configure` is called once in each process that answers requests. `preserved` goes around everything that may run an
+app's own code at import: an app that calls `logging.config.dictConfig` there closes and removes the handlers of
+everybody and disables every logger that exists; what it did to its own loggers stays, what it did to others is undone.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from dispatcher.config import Logging
+from dispatcher.rotation import RotatingFileHandler
+from dispatcher.wsgi import MOUNT, REQUEST_ID, current_environ
+
+FORMAT: Final = "%(asctime)s %(levelname)s %(mount)s %(request_id)s %(name)s: %(message)s"
+
+# A line end or a terminal sequence in a message must not look like a record of its own.
+_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
+_CONTROL |= {ord("\r"): "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029", ord("\n"): "\n    "}
+
+
+class RequestFormatter(logging.Formatter):
+    """Formats records with two more fields, ``%(mount)s`` and ``%(request_id)s``: ``-`` outside a request.
+
+    They are put in here and not on the record: an app that logs ``extra={"request_id": …}`` would otherwise get a
+    `KeyError` from `logging`. A record is one line at column 0; its further lines (a traceback) are indented.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name that logging calls
+        environ = current_environ.get() or {}
+        facts = {"mount": environ.get(MOUNT, "-"), "request_id": environ.get(REQUEST_ID, "-")}
+        return self._style._fmt % {**record.__dict__, **facts}
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).translate(_CONTROL)
+
+
+def configure(options: Logging) -> None:
+    """Make the file and the console of `options` the root logger's only handlers."""
+    root = logging.getLogger()
+    handlers: list[logging.Handler] = []
+    if options.file is not None:
+        handlers.append(_file_handler(options))
+    if options.console:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    formatter = RequestFormatter(options.format or FORMAT)
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    for old in root.handlers:
+        old.close()
+    root.handlers[:] = handlers
+    root.setLevel(options.level)
+
+
+def _file_handler(options: Logging) -> logging.Handler:
+    assert options.file is not None
+    options.file.parent.mkdir(parents=True, exist_ok=True)
+    return RotatingFileHandler(options.file, maxBytes=options.max_bytes, backupCount=options.backups)
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """Undo what the code inside does to the root logger and to other loggers: no handler goes, nobody falls silent."""
+    root = logging.getLogger()
+    handlers, filters, level, disabled = root.handlers[:], root.filters[:], root.level, logging.root.manager.disable
+    silent = {name for name, logger in _loggers() if logger.disabled}
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.filters[:] = filters
+        root.setLevel(level)
+        logging.disable(disabled)
+        for name, logger in _loggers():
+            if logger.disabled and name not in silent:
+                logger.disabled = False
+
+
+def _loggers() -> Iterator[tuple[str, logging.Logger]]:
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger):
+            yield name, logger
