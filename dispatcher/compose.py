@@ -1,0 +1,166 @@
+"""`build(config) -> Stack`: loads the apps, wraps them, mounts them, and folds the middleware around the table.
+
+One app that fails is that mount's affair: it answers 503, the others serve. With ``strict: true``, when no app at all
+could be loaded, or when a middleware is wrong, there is no stack: `LoadError` or `ConfigError` says why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+
+from dispatcher import catalog, config, isolation, loader, logs
+from dispatcher.catalog import Wrap
+from dispatcher.config import Config, MiddlewareSpec, Mount
+from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
+from dispatcher.middleware.static import Static
+from dispatcher.mounts import MountTable, parse_key
+from dispatcher.wsgi import StartResponse, WSGIApplication, WSGIEnvironment, after, current_environ, respond
+
+_log: Final = logging.getLogger("dispatcher")
+
+
+@dataclass(frozen=True, slots=True)
+class MountedApp:
+    """A mount brought to life: `app` as loaded, and `wrapped` in the mount's own middleware; or why it is not."""
+
+    mount: Mount
+    app: WSGIApplication | None
+    wrapped: WSGIApplication = field(repr=False)
+    error: LoadError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A config brought to life: one WSGI callable. `app` is the outermost middleware, `table` the innermost app."""
+
+    config: Config
+    mounts: tuple[MountedApp, ...]
+    table: MountTable = field(repr=False)
+    app: WSGIApplication = field(repr=False)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        before = current_environ.get()  # not None where one stack is mounted in another
+        current_environ.set(environ)
+        try:
+            body = self.app(environ, start_response)
+        except BaseException:
+            current_environ.set(before)
+            raise
+        return after(environ, body, _forget if before is None else partial(current_environ.set, before))
+
+
+def _forget() -> None:
+    current_environ.set(None)
+
+
+def create_app(file: str | Path) -> Stack:
+    """The stack of the config at `file`, with its `logging:` in place; ConfigError or LoadError with every problem."""
+    read = config.read(file, options=catalog.OPTIONS)
+    if read.logging is not None:
+        logs.configure(read.logging)
+    return build(read)
+
+
+def build(site: Config) -> Stack:
+    """Bring `site` to life; its folder goes on the import path."""
+    loader.add_import_path(site.site.root)
+    outer, inner = _middleware(site)
+    loaded = _load_all(site)
+    mounted = tuple(_wrap_mount(site, one, inner[one.mount.key]) for one in loaded)
+    failed = [one.error for one in mounted if one.error is not None]
+    if failed and (site.strict or len(failed) == len(mounted)):
+        raise LoadError(problem for error in failed for problem in error.problems)
+    for error in failed:
+        _log.error("%s", error, exc_info=error.__cause__)
+    table = MountTable(mounts={one.mount.key: one.wrapped for one in mounted})
+    return Stack(site, mounted, table, _fold(table, outer))
+
+
+def _fold(app: WSGIApplication, wraps: Iterable[Wrap]) -> WSGIApplication:
+    for wrap in reversed(tuple(wraps)):
+        app = wrap(app)
+    return app
+
+
+def _middleware(site: Config) -> tuple[tuple[Wrap, ...], Mapping[str, tuple[Wrap, ...]]]:
+    """The middleware of the site and of each mount, ready to be put around an app; every problem at once."""
+    problems: list[Problem] = []
+
+    def ready(specs: Iterable[MiddlewareSpec]) -> tuple[Wrap, ...]:
+        wraps = []
+        for spec in specs:
+            try:
+                wraps.append(catalog.prepare(site, spec))
+            except DispatcherError as error:
+                problems.extend(error.problems)
+        return tuple(wraps)
+
+    outer, inner = ready(site.middleware), {mount.key: ready(mount.middleware) for mount in site.mounts}
+    if problems:
+        raise ConfigError(problems)
+    return outer, inner
+
+
+def _load_all(site: Config) -> list[MountedApp]:
+    """Every mount's app; one object in two mounts is refused, because it can have only one root and one cookie."""
+    loaded: list[MountedApp] = []
+    first: dict[int, str] = {}
+    for mount in site.mounts:
+        one = _load(site, mount)
+        if one.app is not None and first.setdefault(id(one.app), mount.key) != mount.key:
+            what = (
+                f"the same app object is mounted at {first[id(one.app)]!r} already, and an app has one prefix and one "
+                "session cookie; mount a factory, which makes one app for each mount"
+            )
+            one = _failed(site, mount, LoadError(Problem(what, "app")))
+        loaded.append(one)
+    return loaded
+
+
+def _load(site: Config, mount: Mount) -> MountedApp:
+    try:
+        with logs.preserved():
+            app = loader.load_app(mount.app, args=mount.args, config=mount.config, factory=mount.factory)
+    except LoadError as error:
+        return _failed(site, mount, error)
+    return MountedApp(mount, app, app)
+
+
+def _failed(site: Config, mount: Mount, error: LoadError) -> MountedApp:
+    """The mount that answers 503, with the problems of `error` at their places in the file."""
+    placed = LoadError(site.problem((*mount.path, problem.path), problem.what) for problem in error.problems)
+    placed.__cause__ = error.__cause__
+    return MountedApp(mount, None, unavailable, placed)
+
+
+def _wrap_mount(site: Config, one: MountedApp, wraps: Iterable[Wrap]) -> MountedApp:
+    app = one.wrapped
+    if isinstance(one.app, Flask):
+        isolation.isolate(one.app, parse_key(one.mount.key))
+        app = _serve_static_folders(app, one.app, one.mount.static)
+    return replace(one, wrapped=_fold(app, wraps))
+
+
+def _serve_static_folders(app: WSGIApplication, flask_app: Flask, wanted: bool | None) -> WSGIApplication:
+    """Put the app's own static folders in front of it, unless the mount says no, or the app might say no: what looks
+    at each request before the app answers (a login check) has to see these requests as well."""
+    if wanted is False or (wanted is None and isolation.guards_every_request(flask_app)):
+        return app
+    for found in isolation.static_folders(flask_app):
+        if Path(found.folder).is_dir():
+            app = Static(
+                app, **dict(Static.Options(url=found.url, root=Path(found.folder), max_age=found.max_age or 0))
+            )
+    return app
+
+
+def unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """The answer of a mount whose app could not be loaded: 503, and the reason only in the log."""
+    return respond(environ, start_response, 503, headers=[("Cache-Control", "no-store")])
