@@ -1,0 +1,142 @@
+"""The command line: ``dispatcher serve``, ``check``, ``routes``.
+
+Exit codes: 0 all is well, 1 something is wrong with the site (printed to stderr), 2 the command line is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dispatcher import catalog, checks, compose, config, routes, server
+from dispatcher.errors import DispatcherError
+from dispatcher.routes import Route
+from dispatcher.version import __version__
+
+_SORT: Final = ("file", "path", "endpoint", "methods")
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The config file; else $DISPATCHER_CONFIG, else config.yaml.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dispatcher")
+def cli() -> None:
+    """Several WSGI apps, one config.yaml, one gunicorn."""
+
+
+@cli.command()
+@config_option
+@click.option("-b", "--bind", multiple=True, help="Listen here, HOST:PORT or unix:PATH; overrides server.bind.")
+@click.option("-w", "--workers", type=click.IntRange(min=1), help="Worker processes; overrides server.workers.")
+def serve(file: Path | None, bind: tuple[str, ...], workers: int | None) -> int:
+    """Serve the site with gunicorn.
+
+    \b
+    dispatcher serve
+    dispatcher serve --bind 127.0.0.1:9000 --workers 4
+    """
+    overrides: dict[str, Any] = {"bind": list(bind)} if bind else {}
+    if workers is not None:
+        overrides["workers"] = workers
+    server.Server(server.gunicorn_settings(file), overrides).run()
+    return 0
+
+
+@cli.command()
+@config_option
+def check(file: Path | None) -> int:
+    """Say everything about the site that can be known without serving it."""
+    stack = _build(file)
+    problems = checks.check(stack)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        return 1
+    click.echo(f"{stack.config.name}: ok, {_count(len(stack.mounts), 'mount')}")
+    return 0
+
+
+@cli.command("routes")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON array of objects.")
+@click.option("--mount", help="Only the routes of this mount, as it is written in the file.")
+@click.option("--sort", type=click.Choice(_SORT), default="file", show_default=True, help="The order of the rows.")
+def list_routes(file: Path | None, as_json: bool, mount: str | None, sort: str) -> int:
+    """List every route of every app.
+
+    \b
+    dispatcher routes --mount /todos
+    dispatcher routes --json | jq '.[].path'
+    """
+    stack = _build(file)
+    found = _sorted(_of_mount(stack, routes.list_routes(stack), mount), sort)
+    if as_json:
+        click.echo(json.dumps([asdict(route) for route in found], indent=2))
+    else:
+        _print_table(found)
+    failed = [problem for one in stack.mounts if one.error is not None for problem in one.error.problems]
+    for problem in failed:
+        click.echo(problem, err=True)
+    return 1 if failed else 0
+
+
+def _build(file: Path | None) -> compose.Stack:
+    return compose.build(config.read(file or server.config_file(), options=catalog.OPTIONS))
+
+
+def _of_mount(stack: compose.Stack, found: list[Route], mount: str | None) -> list[Route]:
+    if mount is None:
+        return found
+    keys = [one.mount.key for one in stack.mounts]
+    key = mount if mount in keys else mount.removesuffix("/")
+    if key not in keys:
+        raise click.BadParameter(f"no mount {mount!r}; there are {', '.join(keys)}", param_hint="'--mount'")
+    return [route for route in found if route.mount == key]
+
+
+def _sorted(found: list[Route], sort: str) -> list[Route]:
+    return found if sort == "file" else sorted(found, key=lambda route: (getattr(route, sort), route.path))
+
+
+def _print_table(found: Sequence[Route]) -> None:
+    table = Table("path", "methods", "endpoint", "mount", "app", box=None, pad_edge=False)
+    for route in found:
+        table.add_row(route.path, ",".join(route.methods), route.endpoint, route.mount, route.app)
+    console = Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    if not console.is_terminal:
+        console.width = 1000  # piped: no line is ever cut
+    console.print(table)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def main() -> None:
+    """The one edge where errors become text and an exit code."""
+    try:
+        code = cli(standalone_mode=False)
+    except DispatcherError as error:
+        click.echo(error, err=True)
+        code = 1
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = 130
+    sys.exit(code)

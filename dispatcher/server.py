@@ -1,0 +1,190 @@
+"""The gunicorn glue: `server:` becomes gunicorn's settings, and what cannot be served is said before a worker starts.
+
+``gunicorn.conf.py`` beside `config.yaml` has two lines, and imports no app::
+
+    from dispatcher.server import gunicorn_settings
+    globals().update(gunicorn_settings())
+
+``dispatcher serve`` is the same without that file. Either way the config is read once in the master, where a mistake
+ends the start with its problems and exit code 1. The apps are loaded on trial in a child process before the first
+worker: so no worker boots only to die, and the master never holds their code.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+
+from dispatcher import catalog, compose, config
+from dispatcher.compose import Stack
+from dispatcher.config import Config
+from dispatcher.errors import DispatcherError
+
+TRIAL_SECONDS: Final = 30.0  # an import that takes longer is left to the workers
+_BIND_SECONDS: Final = 2.0  # a port that an ending server gives up within this time is not taken
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "wsgi_app": "dispatcher:app",
+    "control_socket_disable": True,  # gunicorn's default is one path per user, which two sites would share
+}
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """`DISPATCHER_CONFIG`, or ``config.yaml`` in the working directory."""
+    return Path(environ.get("DISPATCHER_CONFIG") or "config.yaml")
+
+
+def load_stack(file: Path | None = None) -> Stack:
+    """The stack for a server's worker: problems go to stderr, and the exit code is the one (3) that tells gunicorn's
+    master that a new worker would fare no better."""
+    try:
+        return compose.create_app(file or config_file())
+    except DispatcherError as error:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+def gunicorn_settings(file: str | Path | None = None) -> dict[str, Any]:
+    """gunicorn's settings for the config at `file`; a wrong config ends the process with its problems and code 1.
+
+    Relative paths in them start at the folder of the config, because gunicorn is told to change there.
+    """
+    try:
+        site = config.read(file or config_file(), options=catalog.OPTIONS)
+    except DispatcherError as error:
+        _stop(str(error))
+    os.environ["DISPATCHER_CONFIG"] = str(site.file)
+    return {**_DEFAULTS, "chdir": str(site.site.root), "on_starting": _on_starting(site), **site.server}
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """``dispatcher serve``: gunicorn with the settings of a config, and `overrides` from the command line."""
+
+    def __init__(self, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+        self._settings = {**settings, **overrides}
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._settings.items():
+            self.cfg.set(name, value)
+        os.chdir(self.cfg.chdir)
+
+    def load(self) -> Stack:
+        return load_stack()
+
+
+def _on_starting(site: Config) -> Callable[[Arbiter], None]:
+    def on_starting(arbiter: Arbiter) -> None:
+        problem = _taken_address(site, arbiter) or _report_trial(site)
+        if problem:
+            if arbiter.pidfile is not None:
+                arbiter.pidfile.unlink()
+            _stop(problem)
+
+    return on_starting
+
+
+def _stop(text: str) -> NoReturn:
+    print(text, file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def _taken_address(site: Config, arbiter: Arbiter) -> str | None:
+    """Why gunicorn could not listen, if so; sockets that it inherits, and Unix ones, are its own affair."""
+    if arbiter.master_pid or arbiter.cfg.reuse_port or os.environ.get("LISTEN_FDS"):
+        return None
+    for address in arbiter.cfg.address:
+        if isinstance(address, tuple) and (reason := _cannot_bind(address)):
+            host, port = address[:2]
+            what = f"cannot listen on {host}:{port}: {reason}"
+            path = ("server", "bind")
+            return str(site.problem(path, what)) if "bind" in site.server else f"dispatcher: {what}"
+    return None
+
+
+def _cannot_bind(address: tuple[Any, ...], clock: Callable[[], float] = time.monotonic) -> str | None:
+    deadline = clock() + _BIND_SECONDS
+    while True:
+        try:
+            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except socket.gaierror as error:
+            return f"no such host ({error.strerror})"
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and clock() < deadline:
+                time.sleep(0.1)
+                continue
+            return _BIND_REASONS.get(error.errno or 0, error.strerror or str(error))
+        return None
+
+
+_BIND_REASONS: Final = {
+    errno.EADDRINUSE: "another process listens there; stop it, or choose another port",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EACCES: "ports below 1024 need a privilege; choose another port",
+}
+
+
+def _report_trial(site: Config) -> str | None:
+    """Load the apps in a child. What stops the start is returned, what only disables a mount goes to stderr."""
+    outcome = _in_child(lambda: _trial(site), TRIAL_SECONDS)
+    if outcome is None:
+        return None
+    if not outcome["fatal"]:
+        for problem in outcome["problems"]:
+            print(f"{problem}\n    (this mount answers 503, the others serve)", file=sys.stderr, flush=True)
+        return None
+    return "\n".join(outcome["problems"])
+
+
+def _trial(site: Config) -> dict[str, Any]:
+    try:
+        stack = compose.build(site)
+    except DispatcherError as error:
+        return {"fatal": True, "problems": [str(problem) for problem in error.problems]}
+    failed = [one.error for one in stack.mounts if one.error is not None]
+    return {"fatal": False, "problems": [str(error) for error in failed]}
+
+
+def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any] | None:
+    """What `work` returns in a forked child; None when it took longer, or ended the child without a word."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            with os.fdopen(writer, "w") as pipe:
+                pipe.write(json.dumps(work()) + "\n")
+        finally:
+            os._exit(0)  # whatever the apps started, their exit handlers and threads end here
+    os.close(writer)
+    try:
+        return _read_line(reader, time.monotonic() + seconds)
+    finally:
+        os.close(reader)
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+
+
+def _read_line(reader: int, deadline: float) -> dict[str, Any] | None:
+    text = b""
+    while not text.endswith(b"\n"):
+        ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+        chunk = os.read(reader, 65536) if ready else b""
+        if not chunk:
+            return None
+        text += chunk
+    found: dict[str, Any] = json.loads(text)
+    return found
