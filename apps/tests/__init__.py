@@ -1,0 +1,1 @@
+"""Tests of what the apps share, and of the apps beside each other."""
