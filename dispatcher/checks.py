@@ -48,7 +48,7 @@ def _django_projects(stack: Stack) -> Iterable[Problem]:
     projects = [one for one in stack.mounts if isinstance(one.app, handlers.WSGIHandler)]
     for one in projects[1:]:
         what = (
-            f"a second Django project beside {projects[0].mount.key!r}: Django keeps its settings for the whole process, "
-            "so both would run with those of the first; serve one of them in a site of its own"
+            f"a second Django project beside {projects[0].mount.key!r}: Django keeps its settings for the whole "
+            "process, so both would run with those of the first; serve one of them in a site of its own"
         )
         yield stack.config.problem((*one.mount.path, "app"), what)

@@ -73,7 +73,7 @@ def build(site: Config) -> Stack:
     loader.add_import_path(site.site.root)
     outer, inner = _middleware(site)
     loaded = _load_all(site)
-    mounted = tuple(_wrap_mount(site, one, inner[one.mount.key]) for one in loaded)
+    mounted = tuple(_wrap_mount(one, inner[one.mount.key]) for one in loaded)
     failed = [one.error for one in mounted if one.error is not None]
     if failed and (site.strict or len(failed) == len(mounted)):
         raise LoadError(problem for error in failed for problem in error.problems)
@@ -140,7 +140,7 @@ def _failed(site: Config, mount: Mount, error: LoadError) -> MountedApp:
     return MountedApp(mount, None, unavailable, placed)
 
 
-def _wrap_mount(site: Config, one: MountedApp, wraps: Iterable[Wrap]) -> MountedApp:
+def _wrap_mount(one: MountedApp, wraps: Iterable[Wrap]) -> MountedApp:
     app = one.wrapped
     if isinstance(one.app, Flask):
         isolation.isolate(one.app, parse_key(one.mount.key))

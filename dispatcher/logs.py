@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from dispatcher.config import Logging
@@ -41,26 +42,26 @@ class RequestFormatter(logging.Formatter):
 
 
 def configure(options: Logging) -> None:
-    """Make the file and the console of `options` the root logger's only handlers."""
+    """Give the root logger the file and the console of `options`, in place of those of an earlier call."""
     root = logging.getLogger()
     handlers: list[logging.Handler] = []
     if options.file is not None:
-        handlers.append(_file_handler(options))
+        handlers.append(_file_handler(options.file, options))
     if options.console:
         handlers.append(logging.StreamHandler(sys.stderr))
     formatter = RequestFormatter(options.format or FORMAT)
     for handler in handlers:
         handler.setFormatter(formatter)
-    for old in root.handlers:
+    for old in [one for one in root.handlers if isinstance(one.formatter, RequestFormatter)]:
+        root.removeHandler(old)
         old.close()
-    root.handlers[:] = handlers
+    root.handlers[:0] = handlers
     root.setLevel(options.level)
 
 
-def _file_handler(options: Logging) -> logging.Handler:
-    assert options.file is not None
-    options.file.parent.mkdir(parents=True, exist_ok=True)
-    return RotatingFileHandler(options.file, maxBytes=options.max_bytes, backupCount=options.backups)
+def _file_handler(file: Path, options: Logging) -> logging.Handler:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return RotatingFileHandler(file, maxBytes=options.max_bytes, backupCount=options.backups)
 
 
 @contextmanager

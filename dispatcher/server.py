@@ -50,7 +50,7 @@ def load_stack(file: Path | None = None) -> Stack:
     try:
         return compose.create_app(file or config_file())
     except DispatcherError as error:
-        print(error, file=sys.stderr, flush=True)
+        _say(error)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
@@ -95,8 +95,13 @@ def _on_starting(site: Config) -> Callable[[Arbiter], None]:
 
 
 def _stop(text: str) -> NoReturn:
-    print(text, file=sys.stderr, flush=True)
+    _say(text)
     sys.exit(1)
+
+
+def _say(text: object) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _taken_address(site: Config, arbiter: Arbiter) -> str | None:
@@ -144,7 +149,7 @@ def _report_trial(site: Config) -> str | None:
         return None
     if not outcome["fatal"]:
         for problem in outcome["problems"]:
-            print(f"{problem}\n    (this mount answers 503, the others serve)", file=sys.stderr, flush=True)
+            _say(f"{problem}\n    (this mount answers 503, the others serve)")
         return None
     return "\n".join(outcome["problems"])
 
