@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from http import HTTPStatus
+from types import TracebackType
 from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -16,17 +17,23 @@ __all__ = [
     "MOUNT",
     "REQUEST_ID",
     "Body",
+    "ExcInfo",
     "Headers",
+    "SizedBody",
     "StartResponse",
     "WSGIApplication",
     "WSGIEnvironment",
+    "Write",
     "after",
     "current_environ",
+    "is_file_wrapper",
     "replace_header",
     "respond",
 ]
 
 Headers = list[tuple[str, str]]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+Write = Callable[[bytes], object]
 
 MOUNT: Final = "dispatcher.mount"  # the key of the mount that answers, as normalised: "/todos", "*.example.com/"
 REQUEST_ID: Final = "dispatcher.request_id"
@@ -61,21 +68,39 @@ class Body:
             done()
 
 
+class SizedBody(Body):
+    """A `Body` around a list or tuple, which keeps its length.
+
+    Servers send a Content-Length of their own when an app that set none returns one block (PEP 3333, "Handling the
+    Content-Length header"); without a length they would send chunks, or close the connection.
+    """
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]  # `after` makes one only of a list or tuple
+
+
+def is_file_wrapper(environ: WSGIEnvironment, body: object) -> bool:
+    """Whether `body` was made by the server's own `wsgi.file_wrapper`, so that the server may use sendfile for it."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
 def after(environ: WSGIEnvironment, body: Iterable[bytes], done: Callable[[], object]) -> Iterable[bytes]:
     """`body`, with `done()` run after its `close()`.
 
     A body made by the server's own `wsgi.file_wrapper` stays that object (servers test for its class before they use
     sendfile): its `close` is replaced instead. Where the wrapper is a C type that refuses, it is wrapped like any.
     """
-    wrapper = environ.get("wsgi.file_wrapper")
-    if isinstance(wrapper, type) and isinstance(body, wrapper):
+    if is_file_wrapper(environ, body):
         try:
             body.close = Body(_Closing(body), done).close  # type: ignore[attr-defined]  # an instance attribute wins
         except AttributeError:
             pass  # a C type, as in mod_wsgi and uWSGI: no sendfile, but right
         else:
             return body
-    return Body(body, done)
+    return SizedBody(body, done) if isinstance(body, list | tuple) else Body(body, done)
 
 
 class _Closing:
