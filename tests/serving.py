@@ -90,7 +90,8 @@ def clean_environ(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def run(folder: Path, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
-    return subprocess.run(command, cwd=folder, env=clean_environ(env), capture_output=True, text=True, timeout=60)
+    environ = clean_environ(env)
+    return subprocess.run(command, check=False, cwd=folder, env=environ, capture_output=True, text=True, timeout=60)
 
 
 @contextmanager
