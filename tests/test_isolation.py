@@ -108,14 +108,14 @@ def test_two_mounts_never_share_a_cookie_name(one: MountKey, other: MountKey) ->
 
 
 def test_static_folders_of_an_app_and_its_blueprints_are_found(tmp_path: Path) -> None:
-    app = Flask("shop", static_folder=str(tmp_path / "own"))
+    app = Flask("shop", static_folder=str(tmp_path / "static"))
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = timedelta(hours=1)
     blueprint = Blueprint("admin", "admin", url_prefix="/admin", static_folder=str(tmp_path / "admin" / "static"))
     app.register_blueprint(blueprint)
 
     assert static_folders(app) == (
         StaticFolder("/admin/static", str(tmp_path / "admin" / "static"), 3600.0),
-        StaticFolder("/static", str(tmp_path / "own"), 3600.0),
+        StaticFolder("/static", str(tmp_path / "static"), 3600.0),
     )
 
 
