@@ -1,0 +1,72 @@
+"""Where the processes of one site meet: a folder for what they share, private to the user they run as.
+
+`site_folder` names it from the place of the config file alone, so that every worker, and a command run in a shell,
+finds the same one; `make_folder` makes it, and refuses one that another local user has prepared. Names are short:
+a unix socket in the folder must fit into 104 bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+def site_folder(config_file: Path) -> Path:
+    """``<base>/dispatcher-<uid>/<hash>`` for the site of `config_file`; nothing is created.
+
+    The base is `$XDG_RUNTIME_DIR` where that folder is ours, else /dev/shm or /run where we may write, else the
+    temporary folder. The hash is of the absolute path; links are not followed, so that a site keeps its folder when a
+    deployment turns a link to the next release.
+    """
+    place = hashlib.blake2b(os.path.abspath(config_file).encode(errors="surrogateescape"), digest_size=8)  # noqa: PTH100
+    return _base() / _user_folder() / place.hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Make `path` and what is missing above it, with mode 0700; do nothing when it is there.
+
+    OSError when `path`, or the user's folder above it, is a link, belongs to another user or is writable by others.
+    """
+    for folder in reversed((path, *path.parents)):
+        if folder == path or folder.name == _user_folder() or not folder.exists():
+            _make_private(folder)
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        pass  # by us, or by somebody else: that is checked now
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(folder))
+    if status.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "belongs to another user", str(folder))
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(errno.EPERM, "is writable by other users", str(folder))
+
+
+def _user_folder() -> str:
+    return f"dispatcher-{os.geteuid()}"
+
+
+def _base() -> Path:
+    session = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(session) and _is_ours(session):  # noqa: PTH117
+        return Path(session)
+    for folder in ("/dev/shm", "/run"):  # noqa: S108  # what is in it is checked by make_folder
+        if os.access(folder, os.W_OK | os.X_OK):
+            return Path(folder)
+    return Path(tempfile.gettempdir())
+
+
+def _is_ours(folder: str) -> bool:
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
