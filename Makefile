@@ -11,7 +11,7 @@ serve: $(INSTALLED)  ## the example site at http://127.0.0.1:8000
 	$(BIN)/dispatcher serve
 
 test: $(INSTALLED)  ## the tests, in under four minutes
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" $(PYTEST_ARGS)
 
 soak: $(INSTALLED)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m soak
