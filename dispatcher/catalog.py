@@ -10,13 +10,12 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from dispatcher import loader, logs
-from dispatcher.config import Config, MiddlewareSpec
+from dispatcher.config import Config, MiddlewareSpec, read_options
 from dispatcher.errors import ConfigError, LoadError
 from dispatcher.middleware.access_log import AccessLog
 from dispatcher.middleware.rate_limit import RateLimit
 from dispatcher.middleware.request_id import RequestId
 from dispatcher.middleware.static import Static
-from dispatcher.validation import read_options
 from dispatcher.wsgi import WSGIApplication
 
 Wrap = Callable[[WSGIApplication], WSGIApplication]

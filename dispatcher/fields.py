@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _BYTES: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -64,4 +64,4 @@ _DURATION_SCHEMA: Final[dict[str, Any]] = {"type": ["string", "number"], "exampl
 
 Size = Annotated[int, BeforeValidator(read_size), WithJsonSchema(_SIZE_SCHEMA)]
 Duration = Annotated[float, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
-SitePath = Annotated[Path, BeforeValidator(_site_path), WithJsonSchema({"type": "string"})]
+SitePath = Annotated[Path, PlainValidator(_site_path), WithJsonSchema({"type": "string"})]

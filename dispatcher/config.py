@@ -1,0 +1,291 @@
+"""`read(path) -> Config`: what `config.yaml` says as frozen data, or every problem in it at once.
+
+Only the file (and the `.env` beside it) is read. Nothing that it names is imported or opened, and nothing is made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dispatcher import importstring, mounts, runtime, serversettings
+from dispatcher.errors import ConfigError, Problem
+from dispatcher.fields import Duration, Site, SitePath, Size
+from dispatcher.substitution import Variables, read_dotenv
+from dispatcher.textfile import read_source
+from dispatcher.validation import Mistake, Model, suggest, validate
+from dispatcher.wording import got
+from dispatcher.yamlfile import Document, YAMLPath
+
+_DURATION_OF_WATCH: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class MiddlewareSpec:
+    """One entry of a `middleware:` list: a built-in `name` with checked options, or an import string with raw ones."""
+
+    name: str
+    options: Mapping[str, Any]
+    path: YAMLPath
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One entry of `mounts:`: the normalised `key`, the import string of its `app`, and what only this mount gets."""
+
+    key: str
+    app: str
+    path: YAMLPath
+    args: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    middleware: tuple[MiddlewareSpec, ...] = ()
+    factory: bool | None = None
+    static: bool | None = None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reload(_Section):
+    """`reload:`: how edits of the file go live."""
+
+    watch: Duration = Field(
+        default=_DURATION_OF_WATCH, gt=0, description="How often to look whether the file has changed."
+    )
+
+
+class Logging(_Section):
+    """`logging:`: where the log records of all apps go, and when the file is rotated."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="Records below this level are dropped."
+    )
+    file: SitePath | None = Field(default=None, description="The log file; without it there is only the console.")
+    max_bytes: Size = Field(
+        default=50_000_000, description="The file is rotated before it grows beyond this size; 0 is never."
+    )
+    backups: int = Field(default=10, ge=0, description="How many rotated files are kept.")
+    when: Literal["hour", "day", "week"] | None = Field(
+        default=None, description="Rotate by time as well, at its turn."
+    )
+    at: time | None = Field(default=None, description="The time of day at which `when: day` or `when: week` rotates.")
+    compress: Literal["gzip"] | None = Field(default=None, description="How rotated files are compressed.")
+    console: bool = Field(default=True, description="Whether records also go to standard error.")
+    format: str | None = Field(
+        default=None, min_length=1, description="The format of a record, in `logging`'s percent style."
+    )
+
+
+class _File(_Section):
+    """The whole file, as far as its sections are known without the middleware."""
+
+    server: dict[str, Any] | None = None
+    reload: Reload | bool | None = None
+    logging: Logging | None = None
+    strict: bool = False
+    middleware: list[Any] | None = None
+    mounts: dict[str, Any] | None = None
+
+
+class _MountOptions(_Section):
+    app: str
+    args: dict[str, Any] | None = None
+    config: dict[str, Any] | None = None
+    middleware: list[Any] | None = None
+    factory: bool | None = None
+    static: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What one config file says; `file` is absolute, and `env` what the `.env` beside it sets (not `os.environ`)."""
+
+    file: Path
+    site: Site
+    server: Mapping[str, Any]
+    reload: Reload | None
+    logging: Logging | None
+    strict: bool
+    middleware: tuple[MiddlewareSpec, ...]
+    mounts: tuple[Mount, ...]
+    env: Mapping[str, str] = field(repr=False)
+    document: Document = field(repr=False, compare=False)
+
+    def problem(self, path: YAMLPath, what: str, *, key: bool = False) -> Problem:
+        """A problem at the place of the value at `path`, such as ``("mounts", "/todos", "app")``, or of its key."""
+        return self.document.problem(path, what, key=key)
+
+
+def read(
+    file: str | Path, *, options: Mapping[str, type[BaseModel]] | None = None, environ: Mapping[str, str] | None = None
+) -> Config:
+    """The config in `file`; ConfigError with every problem in it, sorted by place.
+
+    `options` maps the name of each built-in middleware to the model of its options. `environ` is where ``${VAR}`` is
+    looked up, `os.environ` by default; the `.env` beside the file gives what it does not.
+    """
+    environ = os.environ if environ is None else environ
+    source = read_source(file)
+    path = Path(file).absolute()
+    site = Site(root=path.parent, runtime=runtime.site_folder(path))
+    env, problems = _read_env(Path(file).with_name(".env"), environ)
+    document = Document(source, expand=Variables(environ, env).expand)
+    reader = _Reader(document, site, options or {})
+    core = reader.section(_File, (), _without_extensions(document.data)) or _File()
+    config = Config(
+        file=path,
+        site=site,
+        server=reader.server(document.data.get("server")),
+        reload=_reload(core.reload),
+        logging=core.logging,
+        strict=core.strict,
+        middleware=reader.middleware(("middleware",), document.data.get("middleware")),
+        mounts=reader.mounts(document.data.get("mounts")),
+        env=env,
+        document=document,
+    )
+    if problems or document.problems or reader.problems:
+        raise ConfigError(_sorted([*problems, *document.problems, *reader.problems]))
+    return config
+
+
+def read_options(config: Config, spec: MiddlewareSpec, model: type[BaseModel]) -> Mapping[str, Any]:
+    """The raw options of `spec` as `model` reads them; ConfigError with every mistake at its place."""
+    found, mistakes = validate(model, spec.options, site=config.site)
+    if found is None:
+        path = (*spec.path, spec.name)
+        raise ConfigError(config.problem((*path, *one.path), one.what, key=one.key) for one in mistakes)
+    return dict(found)
+
+
+def _read_env(file: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    return read_dotenv(read_source(file), environ) if file.is_file() else ({}, [])
+
+
+def _without_extensions(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of the file; keys that start with ``x-`` hold what anchors are put on."""
+    return {key: value for key, value in data.items() if not key.startswith("x-")}
+
+
+def _reload(value: Reload | bool | None) -> Reload | None:
+    if value is False:
+        return None
+    return value if isinstance(value, Reload) else Reload()
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.place is None, problem.place and problem.place.line))
+
+
+class _Reader:
+    """Reads the parts of one document and collects the problems of all of them."""
+
+    def __init__(self, document: Document, site: Site, options: Mapping[str, type[BaseModel]]) -> None:
+        self.document = document
+        self.site = site
+        self.options = options
+        self.problems: list[Problem] = []
+
+    def report(self, path: YAMLPath, what: str, *, key: bool = False) -> None:
+        problem = self.document.problem(path, what, key=key)
+        # What YAML itself was wrong about has no value to complain of.
+        if not any(known.place == problem.place for known in self.document.problems):
+            self.problems.append(problem)
+
+    def _report_mistakes(self, path: YAMLPath, mistakes: list[Mistake]) -> None:
+        for mistake in mistakes:
+            self.report((*path, *mistake.path), mistake.what, key=mistake.key)
+
+    def section(self, model: type[Model], path: YAMLPath, data: Mapping[str, Any]) -> Model | None:
+        found, mistakes = validate(model, data, site=self.site)
+        self._report_mistakes(path, mistakes)
+        return found
+
+    def server(self, data: Any) -> Mapping[str, Any]:
+        settings, mistakes = serversettings.read_server(data if isinstance(data, dict) else {}, root=self.site.root)
+        self._report_mistakes(("server",), mistakes)
+        return settings
+
+    def middleware(self, path: YAMLPath, data: Any) -> tuple[MiddlewareSpec, ...]:
+        entries = data if isinstance(data, list) else []
+        specs = [self._entry((*path, index), entry) for index, entry in enumerate(entries)]
+        return tuple(spec for spec in specs if spec is not None)
+
+    def _entry(self, path: YAMLPath, entry: Any) -> MiddlewareSpec | None:
+        if isinstance(entry, dict) and len(entry) > 1:
+            first, second = list(entry)[:2]
+            what = f"an entry has one name, got {first!r} and {second!r}; indent the options below {first + ':'!r}"
+            self.report((*path, second), what, key=True)
+            return None
+        name, options = next(iter(entry.items()), ("", None)) if isinstance(entry, dict) else (entry, None)
+        if not isinstance(name, str) or not name:
+            self.report(path, "expected a name such as request_id, or a name with options below it")
+            return None
+        if options is not None and not isinstance(options, dict):
+            self.report((*path, name), f"expected options as a mapping, got {got(options)}")
+            return None
+        return self._spec(path, name, options or {})
+
+    def _spec(self, path: YAMLPath, name: str, options: Mapping[str, Any]) -> MiddlewareSpec | None:
+        if name in self.options:
+            found = self.section(self.options[name], (*path, name), options)
+            return None if found is None else MiddlewareSpec(name, dict(found), path)
+        if ":" not in name:
+            way_out = suggest(name, self.options) + "; a class of yours is 'package.module:Class'"
+            self.report(path, f"no middleware is called {name!r}{way_out}")
+            return None
+        return MiddlewareSpec(name, options, path) if self._is_import_string(path, name) else None
+
+    def _is_import_string(self, path: YAMLPath, text: str) -> bool:
+        try:
+            importstring.parse(text)
+        except ValueError as error:
+            self.report(path, str(error))
+            return False
+        return True
+
+    def mounts(self, data: Any) -> tuple[Mount, ...]:
+        entries = data if isinstance(data, dict) else {}
+        keys = self._mount_keys(list(entries))
+        found = [self._mount(keys[text], text, value) for text, value in entries.items()]
+        return tuple(mount for mount in found if mount is not None)
+
+    def _mount_keys(self, texts: list[str]) -> dict[str, str]:
+        """Key as written → key as the mount table knows it, or as written if it is wrong."""
+        keys: dict[str, str] = {}
+        first: dict[str, str] = {}
+        for text in texts:
+            path = ("mounts", text)
+            try:
+                keys[text] = str(mounts.parse_key(text))
+            except ValueError as error:
+                keys[text] = text
+                self.report(path, str(error), key=True)
+                continue
+            other = first.setdefault(keys[text], text)
+            if other != text:
+                line = self.document.place(("mounts", other), key=True).line
+                self.report(path, f"the same mount as {other!r} in line {line}; keep one of them", key=True)
+        return keys
+
+    def _mount(self, key: str, text: str, value: Any) -> Mount | None:
+        path = ("mounts", text)
+        if isinstance(value, str):
+            return Mount(key, value, path) if self._is_import_string(path, value) else None
+        if not isinstance(value, dict):
+            what = f"expected an app as 'package.module:attribute', or 'app:' and more below it, got {got(value)}"
+            self.report(path, what)
+            return None
+        found = self.section(_MountOptions, path, value)
+        middleware = self.middleware((*path, "middleware"), value.get("middleware"))
+        if isinstance(value.get("app"), str) and self._is_import_string((*path, "app"), value["app"]) and found:
+            args, config = found.args or {}, found.config or {}
+            return Mount(key, found.app, path, args, config, middleware, found.factory, found.static)
+        return None

@@ -1,0 +1,133 @@
+"""Data → a pydantic model, or everything that is wrong with it in plain words: `Mistake`s with the path of each.
+
+Types are meant as written: text is never taken for a number or a truth value, as pydantic does by default, because
+`no` in a YAML file is text. Mistakes name the way out: the key that was probably meant, or what to write instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from dispatcher.fields import Site
+from dispatcher.wording import expectation, got, other_wording
+
+Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+_COERCED: Final = ("int_type", "float_type", "bool_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with the value at `path`, or with its key."""
+
+    path: Path
+    what: str
+    key: bool = False
+
+
+def validate(model: type[Model], data: Mapping[str, Any], *, site: Site) -> tuple[Model | None, list[Mistake]]:
+    """The model made from `data`, and no mistakes; or None and all of them."""
+    context = {"site": site}
+    details: list[ErrorDetails] = []
+    found: Model | None = None
+    try:
+        found = model.model_validate(data, context=context)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    try:
+        # Only what looks at the JSON types tells whether pydantic took text for a number; strict mode for Python
+        # values would also refuse lists for tuples and text for paths.
+        model.model_validate_json(json.dumps(data), strict=True, context=context)
+    except ValidationError as error:
+        known = {detail["loc"] for detail in details}
+        strict = error.errors(include_url=False)
+        details += [detail for detail in strict if detail["type"] in _COERCED and detail["loc"] not in known]
+    mistakes = _mistakes(model, data, details)
+    return (None if mistakes else found), mistakes
+
+
+def suggest(word: str, known: Iterable[str], *, many: str = "") -> str:
+    """``, did you mean 'x'?``, or else the words that are known, or `many` if they are too many to be named."""
+    names = sorted(known)
+    folded = {name.lower().replace("-", "_"): name for name in names}
+    close = difflib.get_close_matches(word.lower().replace("-", "_"), folded, n=1)
+    if close:
+        return f", did you mean {folded[close[0]]!r}?"
+    if many:
+        return f"; {many}"
+    return f"; known are {', '.join(names)}" if names else "; none is known here"
+
+
+def _mistakes(model: type[BaseModel], data: Mapping[str, Any], details: Sequence[ErrorDetails]) -> list[Mistake]:
+    by_path: dict[Path, list[ErrorDetails]] = {}
+    for detail in details:
+        by_path.setdefault(_path_in(data, detail), []).append(detail)
+    made = []
+    for path, here in by_path.items():
+        in_union = any(_through_union(detail, path) for detail in here)
+        deeper = any(other[: len(path)] == path and len(other) > len(path) for other in by_path)
+        if not (in_union and deeper):  # of a union, the alternative that fits best is the one that got furthest
+            made.append(_mistake(model, path, here))
+    return made
+
+
+def _path_in(data: Any, detail: ErrorDetails) -> Path:
+    """The location without the tags of unions and validators that pydantic puts into it."""
+    path: list[str | int] = []
+    here = data
+    for step in detail["loc"]:
+        if isinstance(here, Mapping) and step in here:
+            here = here[str(step)]
+        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+            here = here[step]
+        else:
+            continue
+        path.append(step)
+    return (*path, detail["loc"][-1]) if detail["type"] == "missing" else tuple(path)
+
+
+def _through_union(detail: ErrorDetails, path: Path) -> bool:
+    return len(detail["loc"]) > len(path)
+
+
+def _mistake(model: type[BaseModel], path: Path, details: list[ErrorDetails]) -> Mistake:
+    detail = details[0]
+    match detail["type"]:
+        case "missing":
+            return Mistake(path, f"missing, write '{path[-1]}: …'", key=True)
+        case "extra_forbidden":
+            return Mistake(path, "unknown key" + suggest(str(path[-1]), _known_keys(model, path[:-1])), key=True)
+    if "[key]" in detail["loc"]:
+        return Mistake(path, f"this key is wrong: {_words(details)}", key=True)
+    return Mistake(path, _words(details))
+
+
+def _words(details: list[ErrorDetails]) -> str:
+    expected = [text for text in (expectation(detail) for detail in details) if text]
+    if not expected:
+        return other_wording(details[0])
+    alternatives = list(dict.fromkeys(expected))
+    return f"expected {' or '.join(alternatives)}, got {got(details[0]['input'], alternatives)}"
+
+
+def _known_keys(model: type[BaseModel], path: Path) -> list[str]:
+    models = [model]
+    for step in path:
+        fields = [found.model_fields[str(step)] for found in models if str(step) in found.model_fields]
+        models = [inner for field in fields for inner in _models_in(field.annotation)] or models
+    return [field.alias or name for found in models for name, field in found.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

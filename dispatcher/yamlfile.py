@@ -1,0 +1,167 @@
+"""A YAML file → plain data, and where every value and key stands: `Document`.
+
+Data is what JSON knows: mappings with text as keys, lists, text, whole and other finite numbers, booleans and null, by
+the core schema of YAML 1.2. Tags and other keys are problems, and so are duplicate keys; they are collected in
+`Document.problems`. What makes the file unreadable raises `ConfigError` by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dispatcher.errors import ConfigError, Place, Problem, Source
+from dispatcher.scalars import Scalar, resolve
+from dispatcher.yamlnodes import ListNode, MapNode, Node, ScalarNode, compose
+from dispatcher.yamlsyntax import YAMLSyntaxError
+
+YAMLPath = tuple[str | int, ...]
+_Entries = dict[str, tuple[Node, Node]]
+
+
+class Document:
+    """One YAML file as data: `data`, the `problems` found in making it, and the place of each value."""
+
+    def __init__(self, source: Source, *, expand: Callable[[str], str] = str) -> None:
+        """`expand` is applied to each scalar before its type is read; its ValueError becomes a problem."""
+        self.source = source
+        self.problems: list[Problem] = []
+        self._expand = expand
+        self._scalars: dict[ScalarNode, Scalar] = {}
+        self._entries: dict[MapNode, _Entries] = {}
+        try:
+            root = compose(source.text)
+        except YAMLSyntaxError as error:
+            raise ConfigError(Problem(error.what, place=source.place(error.index))) from None
+        self._root = _check_root(source, root)
+        self.data: dict[str, Any] = self._construct(self._root)
+
+    def place(self, path: YAMLPath, *, key: bool = False) -> Place:
+        """Where the value at `path` stands, or its key; of what is not in the file, the key that should hold it."""
+        key_node: Node = self._root
+        node: Node = self._root
+        for step in path:
+            if isinstance(node, MapNode) and step in self._entries[node]:
+                key_node, node = self._entries[node][str(step)]
+            elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+                key_node = node = node.items[step]
+            else:
+                key = True
+        empty = isinstance(node, ScalarNode) and node.plain and not node.text
+        return self.source.place((key_node if key or empty else node).index)
+
+    def problem(self, path: YAMLPath, what: str, *, key: bool = False) -> Problem:
+        """`what` at the place of the value at `path`, or of its key; the path is shown by names, not by numbers."""
+        return Problem(what, show_path(self.data, path), self.place(path, key=key))
+
+    def _report(self, node: Node, what: str) -> None:
+        problem = Problem(what, place=self.source.place(node.index))
+        if problem not in self.problems:  # an alias brings the same node again
+            self.problems.append(problem)
+
+    def _construct(self, node: Node) -> Any:
+        if node.tag is not None:
+            self._report(node, "tags are not read here; leave it out, and put text that starts with '!' in quotes")
+        if isinstance(node, ScalarNode):
+            return self._scalar(node)
+        if isinstance(node, ListNode):
+            return [self._construct(item) for item in node.items]
+        return {key: self._construct(value) for key, (_, value) in self._read_entries(node).items()}
+
+    def _scalar(self, node: ScalarNode) -> Scalar:
+        if node not in self._scalars:
+            self._scalars[node] = None
+            try:
+                text = self._expand(node.text)
+                self._scalars[node] = resolve(text) if node.plain else text
+            except ValueError as error:
+                self._report(node, str(error))
+        return self._scalars[node]
+
+    def _read_entries(self, node: MapNode) -> _Entries:
+        """Key → key node and value node, as the mapping says itself or, for keys that it does not name, by ``<<``."""
+        if node in self._entries:
+            return self._entries[node]
+        own: _Entries = {}
+        merge: _Entries = {}
+        for key_node, value in node.pairs():
+            is_merge = isinstance(key_node, ScalarNode) and key_node.plain and key_node.text == "<<"
+            key = "<<" if is_merge else self._key(key_node)
+            if key is not None:
+                self._add(merge if is_merge else own, key, key_node, value)
+        merged: _Entries = {}
+        for _, value in merge.values():
+            for source in self._merge_sources(value):
+                merged = {**self._read_entries(source), **merged}
+        self._entries[node] = {**merged, **own}
+        return self._entries[node]
+
+    def _add(self, entries: _Entries, key: str, key_node: Node, value: Node) -> None:
+        if key not in entries:
+            entries[key] = (key_node, value)
+            return
+        first = self.source.place(entries[key][0].index).line
+        self._report(key_node, f"the key {key!r} is there twice, first in line {first}; keep one of them")
+
+    def _key(self, node: Node) -> str | None:
+        if not isinstance(node, ScalarNode):
+            self._report(node, "a list or mapping cannot be a key; put text that starts with '[' or '{' in quotes")
+            return None
+        before = len(self.problems)
+        key = self._scalar(node)
+        if isinstance(key, str):
+            return key
+        if len(self.problems) == before:
+            what = "nothing" if key is None else "a truth value" if isinstance(key, bool) else "a number"
+            self._report(node, f"a key is text, and {node.text!r} means {what}; put it in quotes")
+        return None
+
+    def _merge_sources(self, value: Node) -> list[MapNode]:
+        sources = value.items if isinstance(value, ListNode) else [value]
+        if all(isinstance(source, MapNode) for source in sources):
+            return [source for source in sources if isinstance(source, MapNode)]
+        self._report(value, "'<<' takes a mapping or a list of mappings, such as '<<: *defaults'")
+        return []
+
+
+def show_path(data: Any, path: YAMLPath) -> str:
+    """``mounts./todos.middleware.rate_limit.limits[2]``: entries of middleware by their name, others count from 1."""
+    shown = ""
+    steps = list(path)
+    here = data
+    while steps:
+        step = steps.pop(0)
+        if isinstance(step, str):
+            shown += f".{step}"
+        elif shown.endswith("middleware") and (name := _name_of(here, step)):
+            same = [index for index in range(len(here)) if _name_of(here, index) == name]
+            shown += f".{name}" + (f"[{same.index(step) + 1}]" if len(same) > 1 else "")
+            if steps[:1] == [name]:
+                here = here[step]
+                step = steps.pop(0)
+        else:
+            shown += f"[{step + 1}]"
+        here = _get(here, step)
+    return shown.removeprefix(".")
+
+
+def _get(data: Any, step: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(step)
+    return data[step] if isinstance(data, list) and isinstance(step, int) and step < len(data) else None
+
+
+def _name_of(entries: Any, index: int) -> str:
+    """The name of an entry of a `middleware:` list, which is a text or the only key of a mapping."""
+    entry = _get(entries, index)
+    name = next(iter(entry)) if isinstance(entry, dict) and entry else entry
+    return name if isinstance(name, str) else ""
+
+
+def _check_root(source: Source, root: Node | None) -> MapNode:
+    if isinstance(root, MapNode):
+        return root
+    if root is None or (isinstance(root, ScalarNode) and root.plain and not root.text):
+        raise ConfigError(Problem("the file holds no setting, write at least 'mounts:'", place=source.place(0)))
+    found = "a list" if isinstance(root, ListNode) else "one text"
+    raise ConfigError(Problem(f"expected settings such as 'mounts:', got {found}", place=source.place(root.index)))
