@@ -1,0 +1,1 @@
+"""Files under a URL: `folder` says which file a URL means, `representation` what that file answers."""
