@@ -1,0 +1,23 @@
+"""Error pages in the look of the app; they ask neither the session nor the database, which may be what failed."""
+
+from __future__ import annotations
+
+from flask import render_template
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+TEXTS = {
+    404: "There is no such page here. The student may have been deleted.",
+    405: "This address does not take that kind of request.",
+    413: "This is more than the form can take.",
+    500: "Something went wrong on our side. It is in the log, for those who can mend it.",
+}
+
+
+def respond(error: HTTPException) -> Response:
+    """`error` as a page; its own headers (`Allow` of a 405) are kept."""
+    response = Response.force_type(error.get_response())
+    text = TEXTS.get(error.code or 500, error.description)
+    response.data = render_template("students/error.html", code=error.code, name=error.name, text=text)
+    response.content_type = "text/html; charset=utf-8"
+    return response
