@@ -8,22 +8,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from dispatcher import importstring, mounts, runtime, serversettings
 from dispatcher.errors import ConfigError, Problem
-from dispatcher.fields import Duration, Site, SitePath, Size
+from dispatcher.fields import Site
+from dispatcher.sections import File, Logging, MountOptions, Reload
 from dispatcher.substitution import Variables, read_dotenv
+from dispatcher.suggestions import suggest
 from dispatcher.textfile import read_source
-from dispatcher.validation import Mistake, Model, suggest, validate
+from dispatcher.validation import Mistake, Model, validate
 from dispatcher.wording import got
-from dispatcher.yamlfile import Document, YAMLPath
+from dispatcher.yamlfile import MAX_PROBLEMS, Document, YAMLPath
 
-_DURATION_OF_WATCH: Final = 0.5
+__all__ = ["Config", "Logging", "MiddlewareSpec", "Mount", "Reload", "read", "read_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,60 +46,6 @@ class Mount:
     args: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     middleware: tuple[MiddlewareSpec, ...] = ()
-    factory: bool | None = None
-    static: bool | None = None
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Reload(_Section):
-    """`reload:`: how edits of the file go live."""
-
-    watch: Duration = Field(
-        default=_DURATION_OF_WATCH, gt=0, description="How often to look whether the file has changed."
-    )
-
-
-class Logging(_Section):
-    """`logging:`: where the log records of all apps go, and when the file is rotated."""
-
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
-        default="INFO", description="Records below this level are dropped."
-    )
-    file: SitePath | None = Field(default=None, description="The log file; without it there is only the console.")
-    max_bytes: Size = Field(
-        default=50_000_000, description="The file is rotated before it grows beyond this size; 0 is never."
-    )
-    backups: int = Field(default=10, ge=0, description="How many rotated files are kept.")
-    when: Literal["hour", "day", "week"] | None = Field(
-        default=None, description="Rotate by time as well, at its turn."
-    )
-    at: time | None = Field(default=None, description="The time of day at which `when: day` or `when: week` rotates.")
-    compress: Literal["gzip"] | None = Field(default=None, description="How rotated files are compressed.")
-    console: bool = Field(default=True, description="Whether records also go to standard error.")
-    format: str | None = Field(
-        default=None, min_length=1, description="The format of a record, in `logging`'s percent style."
-    )
-
-
-class _File(_Section):
-    """The whole file, as far as its sections are known without the middleware."""
-
-    server: dict[str, Any] | None = None
-    reload: Reload | bool | None = None
-    logging: Logging | None = None
-    strict: bool = False
-    middleware: list[Any] | None = None
-    mounts: dict[str, Any] | None = None
-
-
-class _MountOptions(_Section):
-    app: str
-    args: dict[str, Any] | None = None
-    config: dict[str, Any] | None = None
-    middleware: list[Any] | None = None
     factory: bool | None = None
     static: bool | None = None
 
@@ -138,7 +85,7 @@ def read(
     env, problems = _read_env(Path(file).with_name(".env"), environ)
     document = Document(source, expand=Variables(environ, env).expand)
     reader = _Reader(document, site, options or {})
-    core = reader.section(_File, (), _without_extensions(document.data)) or _File()
+    core = reader.section(File, (), _without_extensions(document.data)) or File()
     config = Config(
         file=path,
         site=site,
@@ -151,8 +98,9 @@ def read(
         env=env,
         document=document,
     )
-    if problems or document.problems or reader.problems:
-        raise ConfigError(_sorted([*problems, *document.problems, *reader.problems]))
+    found = [*problems, *document.problems, *reader.problems]
+    if found:
+        raise ConfigError(_sorted(found))
     return config
 
 
@@ -181,7 +129,14 @@ def _reload(value: Reload | bool | None) -> Reload | None:
 
 
 def _sorted(problems: list[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: (problem.place is None, problem.place and problem.place.line))
+    """By place, and no more of them than anybody reads."""
+    problems.sort(key=lambda problem: (problem.place.line, problem.place.column) if problem.place else (0, 0))
+    if len(problems) <= MAX_PROBLEMS:
+        return problems
+    return [
+        *problems[:MAX_PROBLEMS],
+        Problem(f"{MAX_PROBLEMS} problems are shown, there are more; put these right first"),
+    ]
 
 
 class _Reader:
@@ -192,12 +147,16 @@ class _Reader:
         self.site = site
         self.options = options
         self.problems: list[Problem] = []
+        self._without_value = {problem.place for problem in document.problems}  # they are complained of already
 
     def report(self, path: YAMLPath, what: str, *, key: bool = False) -> None:
         problem = self.document.problem(path, what, key=key)
-        # What YAML itself was wrong about has no value to complain of.
-        if not any(known.place == problem.place for known in self.document.problems):
+        if problem.place not in self._without_value:
             self.problems.append(problem)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.problems) >= MAX_PROBLEMS
 
     def _report_mistakes(self, path: YAMLPath, mistakes: list[Mistake]) -> None:
         for mistake in mistakes:
@@ -215,7 +174,7 @@ class _Reader:
 
     def middleware(self, path: YAMLPath, data: Any) -> tuple[MiddlewareSpec, ...]:
         entries = data if isinstance(data, list) else []
-        specs = [self._entry((*path, index), entry) for index, entry in enumerate(entries)]
+        specs = (self._entry((*path, index), entry) for index, entry in enumerate(entries) if not self._is_full)
         return tuple(spec for spec in specs if spec is not None)
 
     def _entry(self, path: YAMLPath, entry: Any) -> MiddlewareSpec | None:
@@ -238,7 +197,7 @@ class _Reader:
             found = self.section(self.options[name], (*path, name), options)
             return None if found is None else MiddlewareSpec(name, dict(found), path)
         if ":" not in name:
-            way_out = suggest(name, self.options) + "; a class of yours is 'package.module:Class'"
+            way_out = suggest(name, self.options, also="or name a class of yours as 'package.module:Class'")
             self.report(path, f"no middleware is called {name!r}{way_out}")
             return None
         return MiddlewareSpec(name, options, path) if self._is_import_string(path, name) else None
@@ -254,7 +213,7 @@ class _Reader:
     def mounts(self, data: Any) -> tuple[Mount, ...]:
         entries = data if isinstance(data, dict) else {}
         keys = self._mount_keys(list(entries))
-        found = [self._mount(keys[text], text, value) for text, value in entries.items()]
+        found = (self._mount(keys[text], text, value) for text, value in entries.items() if not self._is_full)
         return tuple(mount for mount in found if mount is not None)
 
     def _mount_keys(self, texts: list[str]) -> dict[str, str]:
@@ -283,7 +242,7 @@ class _Reader:
             what = f"expected an app as 'package.module:attribute', or 'app:' and more below it, got {got(value)}"
             self.report(path, what)
             return None
-        found = self.section(_MountOptions, path, value)
+        found = self.section(MountOptions, path, value)
         middleware = self.middleware((*path, "middleware"), value.get("middleware"))
         if isinstance(value.get("app"), str) and self._is_import_string((*path, "app"), value["app"]) and found:
             args, config = found.args or {}, found.config or {}

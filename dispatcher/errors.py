@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from typing import Final
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_BEFORE, _AFTER = 80, 40  # of a long line only so many characters around the caret are shown
+_LONGEST: Final = 1000  # characters of a message
+_WIDEST: Final = 160  # characters; of a longer line only what is around the caret is shown
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands: `file` as the user named it, `line` and `column` from 1, and that line's text."""
+    """Where a value stands: `file` as the user named it, `line` and `column` from 1, and that line's text.
+
+    Line 0 is the file as a whole.
+    """
 
     file: str
     line: int
@@ -27,16 +31,22 @@ class Place:
     source: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     def caret(self) -> str:
         """The source line with a caret under the column, however wide the characters before it are."""
         if not self.source:
             return ""
-        start = max(0, self.column - 1 - _BEFORE)
-        shown = self.source[start : self.column - 1 + _AFTER]
+        long = len(self.source) > _WIDEST
+        start = max(0, self.column - 1 - _WIDEST // 2) if long else 0
+        shown = self.source[start : start + _WIDEST]
         lead = "".join(_blank(char) for char in shown[: self.column - 1 - start])
         return f"    {_printable(shown)}\n    {lead}^"
+
+
+def _cut(text: str) -> str:
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
 def _printable(text: str) -> str:
@@ -59,13 +69,16 @@ class Source:
         self.file = file
         self.text = text
         self._starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
+        self._lines: dict[int, str] = {}  # so that the places of one long line share its text
 
     def place(self, index: int) -> Place:
         """The place of the character at `index`, counted from 0."""
         line = bisect.bisect_right(self._starts, index) - 1
         start = self._starts[line]
-        end = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
-        return Place(self.file, line + 1, index - start + 1, self.text[start:end].rstrip("\r\n"))
+        if line not in self._lines:
+            end = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
+            self._lines[line] = self.text[start:end].rstrip("\r\n")
+        return Place(self.file, line + 1, index - start + 1, self._lines[line])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,11 @@ class Problem:
     what: str
     path: str = ""
     place: Place | None = None
+
+    def __post_init__(self) -> None:
+        # A key or value of a megabyte is quoted in part.
+        object.__setattr__(self, "what", _cut(self.what))
+        object.__setattr__(self, "path", _cut(self.path).replace("\n", "\\n"))
 
     def __str__(self) -> str:
         head = ": ".join(part for part in (str(self.place or ""), self.path, self.what) if part)

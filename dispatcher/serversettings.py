@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ from gunicorn import util  # type: ignore[import-untyped]  # it ships no types
 from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
 from gunicorn.config import Config as GunicornConfig
 
-from dispatcher.validation import Mistake, suggest
+from dispatcher.suggestions import suggest
+from dispatcher.validation import Mistake
 from dispatcher.wording import got
 
 _SECTIONS_OF_CODE: Final = ("Server Hooks", "Dirty Arbiter Hooks")
@@ -49,7 +51,7 @@ def read_server(settings: Mapping[str, Any], *, root: Path) -> tuple[dict[str, A
     read: dict[str, Any] = {}
     mistakes: list[Mistake] = []
     gunicorn = GunicornConfig()
-    for name, value in settings.items():
+    for name, value in islice(settings.items(), len(_KNOWN)):  # more of them than there are, are wrong already
         if reason := _why_refused(name):
             mistakes.append(Mistake((name,), reason, key=True))
             continue

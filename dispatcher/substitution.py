@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Final
 
@@ -28,13 +29,26 @@ _REFERENCE: Final = re.compile(r"\$(?P<literal>\$\{)|\$\{(?P<inside>[^}]*)\}|\$\
 _INSIDE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<form>[-?])(?P<text>.*))?", re.DOTALL)
 
 
+class _Budget:
+    """How much text variables may fill in over one file."""
+
+    def __init__(self) -> None:
+        self._left = MAX_EXPANDED
+
+    def take(self, text: str) -> str:
+        self._left -= len(text)
+        if self._left < 0:
+            raise ValueError(f"variables fill in more than {MAX_EXPANDED:,} characters here; use fewer or shorter ones")
+        return text
+
+
 class Variables:
     """The variables of one reading of one config; `environ` wins over `dotenv`."""
 
     def __init__(self, environ: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
         self.dotenv = dotenv
         self._values = {**dotenv, **environ}
-        self._left = MAX_EXPANDED
+        self._budget = _Budget()
 
     def expand(self, text: str) -> str:
         """`text` with each reference replaced; ValueError with the way out for one that has no value."""
@@ -45,13 +59,7 @@ class Variables:
             return "${"
         if match["inside"] is None:
             raise ValueError("'${' without '}'; close it, or write '$${' for a literal '${'")
-        value = self._value(match["inside"])
-        self._left -= len(value)
-        if self._left < 0:
-            raise ValueError(
-                f"variables fill in more than {MAX_EXPANDED:,} characters in this file; use fewer or shorter"
-            )
-        return value
+        return self._budget.take(self._value(match["inside"]))
 
     def _value(self, inside: str) -> str:
         match = _INSIDE.fullmatch(inside)
@@ -86,14 +94,19 @@ def read_dotenv(source: Source, environ: Mapping[str, str]) -> tuple[dict[str, s
     """The variables that a `.env` file sets, with ``${VAR}`` in its values filled in, and the lines that set none."""
     values: dict[str, str] = {}
     problems: list[Problem] = []
+    known = ChainMap(dict(environ), values)
+    budget = _Budget()
     position = 0
     for binding in parse_stream(io.StringIO(source.text, newline="")):
         written = binding.original.string
+        start = position + len(written) - len(written.lstrip())
         if binding.error:
-            start = position + len(written) - len(written.lstrip())
             problems.append(Problem("not a line of a .env file, write NAME=value", place=source.place(start)))
         elif binding.key is not None and binding.value is not None:
-            atoms = parse_variables(binding.value)
-            values[binding.key] = "".join(atom.resolve({**values, **environ}) for atom in atoms)
+            try:
+                atoms = parse_variables(binding.value)
+                values[binding.key] = "".join(budget.take(atom.resolve(known)) for atom in atoms)
+            except ValueError as error:
+                return values, [*problems, Problem(str(error), place=source.place(start))]
         position += len(written)
     return values, problems

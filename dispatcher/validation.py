@@ -6,9 +6,8 @@ Types are meant as written: text is never taken for a number or a truth value, a
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_args
 
@@ -16,11 +15,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dispatcher.fields import Site
-from dispatcher.wording import expectation, got, other_wording
+from dispatcher.suggestions import closest, suggest
+from dispatcher.wording import choices_of, expectation, got, other_wording
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
+_MOST: Final = 200  # more than anybody reads, and each costs a search for the key that was meant
 _COERCED: Final = ("int_type", "float_type", "bool_type")
 
 
@@ -54,21 +55,9 @@ def validate(model: type[Model], data: Mapping[str, Any], *, site: Site) -> tupl
     return (None if mistakes else found), mistakes
 
 
-def suggest(word: str, known: Iterable[str], *, many: str = "") -> str:
-    """``, did you mean 'x'?``, or else the words that are known, or `many` if they are too many to be named."""
-    names = sorted(known)
-    folded = {name.lower().replace("-", "_"): name for name in names}
-    close = difflib.get_close_matches(word.lower().replace("-", "_"), folded, n=1)
-    if close:
-        return f", did you mean {folded[close[0]]!r}?"
-    if many:
-        return f"; {many}"
-    return f"; known are {', '.join(names)}" if names else "; none is known here"
-
-
 def _mistakes(model: type[BaseModel], data: Mapping[str, Any], details: Sequence[ErrorDetails]) -> list[Mistake]:
     by_path: dict[Path, list[ErrorDetails]] = {}
-    for detail in details:
+    for detail in details[:_MOST]:
         by_path.setdefault(_path_in(data, detail), []).append(detail)
     made = []
     for path, here in by_path.items():
@@ -115,7 +104,10 @@ def _words(details: list[ErrorDetails]) -> str:
     if not expected:
         return other_wording(details[0])
     alternatives = list(dict.fromkeys(expected))
-    return f"expected {' or '.join(alternatives)}, got {got(details[0]['input'], alternatives)}"
+    value = details[0]["input"]
+    choices = [name for detail in details if detail["type"] == "literal_error" for name in choices_of(detail)]
+    meant = closest(value, choices) if isinstance(value, str) else ""
+    return f"expected {' or '.join(alternatives)}, got {got(value, alternatives)}{meant}"
 
 
 def _known_keys(model: type[BaseModel], path: Path) -> list[str]:

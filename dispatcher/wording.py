@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -49,6 +50,11 @@ def expectation(detail: ErrorDetails) -> str | None:
     """What the error expected, such as ``a whole number``; None when it is of no standard type."""
     text = _EXPECTED.get(detail["type"])
     return None if text is None else text.format_map(detail.get("ctx", {}))
+
+
+def choices_of(detail: ErrorDetails) -> list[str]:
+    """The texts among what a literal error expected, which pydantic lists as ``'a', 'b' or 'c'``."""
+    return re.findall("'([^']*)'", detail["ctx"]["expected"])
 
 
 def other_wording(detail: ErrorDetails) -> str:

@@ -8,12 +8,15 @@ the core schema of YAML 1.2. Tags and other keys are problems, and so are duplic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from dispatcher.errors import ConfigError, Place, Problem, Source
 from dispatcher.scalars import Scalar, resolve
 from dispatcher.yamlnodes import ListNode, MapNode, Node, ScalarNode, compose
 from dispatcher.yamlsyntax import YAMLSyntaxError
+
+MAX_PROBLEMS: Final = 100
 
 YAMLPath = tuple[str | int, ...]
 _Entries = dict[str, tuple[Node, Node]]
@@ -25,16 +28,21 @@ class Document:
     def __init__(self, source: Source, *, expand: Callable[[str], str] = str) -> None:
         """`expand` is applied to each scalar before its type is read; its ValueError becomes a problem."""
         self.source = source
-        self.problems: list[Problem] = []
         self._expand = expand
+        self._found: dict[tuple[Node, str], YAMLPath] = {}  # by node, because an alias brings the same one again
         self._scalars: dict[ScalarNode, Scalar] = {}
+        self._failed: set[ScalarNode] = set()
         self._entries: dict[MapNode, _Entries] = {}
         try:
             root = compose(source.text)
         except YAMLSyntaxError as error:
             raise ConfigError(Problem(error.what, place=source.place(error.index))) from None
         self._root = _check_root(source, root)
-        self.data: dict[str, Any] = self._construct(self._root)
+        self.data: dict[str, Any] = self._construct(self._root, ())
+        self.problems: tuple[Problem, ...] = tuple(
+            Problem(what, show_path(self.data, path), source.place(node.index))
+            for (node, what), path in islice(self._found.items(), MAX_PROBLEMS)
+        )
 
     def place(self, path: YAMLPath, *, key: bool = False) -> Place:
         """Where the value at `path` stands, or its key; of what is not in the file, the key that should hold it."""
@@ -54,31 +62,31 @@ class Document:
         """`what` at the place of the value at `path`, or of its key; the path is shown by names, not by numbers."""
         return Problem(what, show_path(self.data, path), self.place(path, key=key))
 
-    def _report(self, node: Node, what: str) -> None:
-        problem = Problem(what, place=self.source.place(node.index))
-        if problem not in self.problems:  # an alias brings the same node again
-            self.problems.append(problem)
+    def _report(self, node: Node, path: YAMLPath, what: str) -> None:
+        self._found.setdefault((node, what), path)
 
-    def _construct(self, node: Node) -> Any:
+    def _construct(self, node: Node, path: YAMLPath) -> Any:
         if node.tag is not None:
-            self._report(node, "tags are not read here; leave it out, and put text that starts with '!' in quotes")
+            self._report(node, path, "tags are not read here; remove it, or put text that starts with '!' in quotes")
         if isinstance(node, ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, path)
         if isinstance(node, ListNode):
-            return [self._construct(item) for item in node.items]
-        return {key: self._construct(value) for key, (_, value) in self._read_entries(node).items()}
+            return [self._construct(item, (*path, index)) for index, item in enumerate(node.items)]
+        entries = self._read_entries(node, path)
+        return {key: self._construct(value, (*path, key)) for key, (_, value) in entries.items()}
 
-    def _scalar(self, node: ScalarNode) -> Scalar:
+    def _scalar(self, node: ScalarNode, path: YAMLPath) -> Scalar:
         if node not in self._scalars:
             self._scalars[node] = None
             try:
                 text = self._expand(node.text)
                 self._scalars[node] = resolve(text) if node.plain else text
             except ValueError as error:
-                self._report(node, str(error))
+                self._failed.add(node)
+                self._report(node, path, str(error))
         return self._scalars[node]
 
-    def _read_entries(self, node: MapNode) -> _Entries:
+    def _read_entries(self, node: MapNode, path: YAMLPath) -> _Entries:
         """Key → key node and value node, as the mapping says itself or, for keys that it does not name, by ``<<``."""
         if node in self._entries:
             return self._entries[node]
@@ -86,41 +94,40 @@ class Document:
         merge: _Entries = {}
         for key_node, value in node.pairs():
             is_merge = isinstance(key_node, ScalarNode) and key_node.plain and key_node.text == "<<"
-            key = "<<" if is_merge else self._key(key_node)
+            key = "<<" if is_merge else self._key(key_node, path)
             if key is not None:
-                self._add(merge if is_merge else own, key, key_node, value)
+                self._add(merge if is_merge else own, key, (key_node, value), path)
         merged: _Entries = {}
         for _, value in merge.values():
-            for source in self._merge_sources(value):
-                merged = {**self._read_entries(source), **merged}
+            for source in self._merge_sources(value, path):
+                merged = {**self._read_entries(source, path), **merged}
         self._entries[node] = {**merged, **own}
         return self._entries[node]
 
-    def _add(self, entries: _Entries, key: str, key_node: Node, value: Node) -> None:
-        if key not in entries:
-            entries[key] = (key_node, value)
-            return
-        first = self.source.place(entries[key][0].index).line
-        self._report(key_node, f"the key {key!r} is there twice, first in line {first}; keep one of them")
+    def _add(self, entries: _Entries, key: str, entry: tuple[Node, Node], path: YAMLPath) -> None:
+        first = entries.setdefault(key, entry)
+        if first is not entry:
+            line = self.source.place(first[0].index).line
+            what = f"the same key as in line {line}; keep one of them"
+            self._report(entry[0], (*path, key), what)
 
-    def _key(self, node: Node) -> str | None:
-        if not isinstance(node, ScalarNode):
-            self._report(node, "a list or mapping cannot be a key; put text that starts with '[' or '{' in quotes")
+    def _key(self, node: Node, path: YAMLPath) -> str | None:
+        if node.tag is not None or not isinstance(node, ScalarNode):
+            self._report(node, path, "a key is text; put text that starts with '[', '{' or '!' in quotes")
             return None
-        before = len(self.problems)
-        key = self._scalar(node)
+        key = self._scalar(node, path)
         if isinstance(key, str):
             return key
-        if len(self.problems) == before:
-            what = "nothing" if key is None else "a truth value" if isinstance(key, bool) else "a number"
-            self._report(node, f"a key is text, and {node.text!r} means {what}; put it in quotes")
+        if node not in self._failed:
+            means = "nothing" if key is None else "true or false" if isinstance(key, bool) else "a number"
+            self._report(node, path, f"a key is text, and {node.text!r} means {means}; put it in quotes")
         return None
 
-    def _merge_sources(self, value: Node) -> list[MapNode]:
+    def _merge_sources(self, value: Node, path: YAMLPath) -> list[MapNode]:
         sources = value.items if isinstance(value, ListNode) else [value]
         if all(isinstance(source, MapNode) for source in sources):
             return [source for source in sources if isinstance(source, MapNode)]
-        self._report(value, "'<<' takes a mapping or a list of mappings, such as '<<: *defaults'")
+        self._report(value, path, "'<<' takes a mapping or a list of mappings, such as '<<: *defaults'")
         return []
 
 
