@@ -143,7 +143,7 @@ class Static:
         *,
         root: str | os.PathLike[str],
         url: str = "/static",
-        max_age: float = 60.0,
+        max_age: float | None = 60.0,
         immutable: str | None = None,
         index: bool = False,
         dotfiles: bool = False,
@@ -162,7 +162,7 @@ class Static:
         self._folder = Folder(
             Path(root),
             prefix,
-            max_age=int(max_age),
+            max_age=int(max_age or 0),
             immutable=immutable,
             index=index,
             dotfiles=dotfiles,
