@@ -1,0 +1,105 @@
+"""What is to be counted, and where → the limiter that does it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from limits import RateLimitItem
+
+from dispatcher import runtime
+from dispatcher.limiting import store
+from dispatcher.limiting.decision import Limiter
+from dispatcher.limiting.remote import RemoteLimiter
+from dispatcher.limiting.shared import SharedLimiter
+
+OnStorageError = Literal["local", "allow", "deny"]
+
+SHARED: Final = "shared"
+
+_OUTAGES: Final[dict[OnStorageError, str]] = {
+    "local": "this process counts in the shared memory of this host",
+    "allow": "this process lets every request through",
+    "deny": "this process answers 503",
+}
+_CREDENTIALS: Final = re.compile(r"(?<=//)[^/?#]*@")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counting:
+    """What a limiter counts (`limits` by `strategy`, apart from every other `namespace`) and where.
+
+    `storage` is ``shared`` or the URI of a store that `limits` knows; `table` is the file of the shared memory, of
+    `size_bytes`, in which hits are counted also while a store does not answer and `on_storage_error` is ``local``.
+    """
+
+    limits: tuple[RateLimitItem, ...]
+    strategy: str
+    burst: int | None
+    namespace: str
+    storage: str
+    table: Path
+    size_bytes: int
+    on_storage_error: OnStorageError
+
+
+def default_table() -> Path:
+    """The file of the shared memory of those who have no site: one for each user of this host."""
+    return runtime.site_folder(Path("/")) / "limits"
+
+
+def open_limiter(counting: Counting) -> Limiter:
+    """The limiter for `counting`. Opens the shared memory, and no connection."""
+    if counting.storage == SHARED:
+        return _open_shared(counting)
+    _import_client(counting.storage)
+    return RemoteLimiter(
+        lambda: store.Store(
+            store.connect(counting.storage),
+            counting.limits,
+            strategy=counting.strategy,
+            namespace=counting.namespace,
+        ),
+        name=without_password(counting.storage),
+        outage=_OUTAGES[counting.on_storage_error],
+        instead=_open_shared(counting) if counting.on_storage_error == "local" else None,
+    )
+
+
+def _open_shared(counting: Counting) -> Limiter:
+    return SharedLimiter(
+        counting.table,
+        counting.limits,
+        strategy=counting.strategy,
+        burst=counting.burst,
+        namespace=counting.namespace,
+        size=counting.size_bytes,
+    )
+
+
+def _import_client(uri: str) -> None:
+    # Now, and not by the first request: it takes a tenth of a second.
+    importlib.import_module(client_package(uri) or "limits")
+
+
+def client_package(uri: str) -> str | None:
+    """The package that talks to the store at `uri`, where `limits` needs one."""
+    scheme = urlsplit(uri).scheme
+    for prefix, package in {
+        "redis": "redis",
+        "valkey": "valkey",
+        "memcached": "pymemcache",
+        "mongodb": "pymongo",
+    }.items():
+        if scheme.startswith(prefix):
+            return package
+    return None
+
+
+def without_password(uri: str) -> str:
+    """`uri` for a log: without user, password and query, which may hold one as well."""
+    return _CREDENTIALS.sub("", uri.partition("?")[0])
