@@ -198,7 +198,7 @@ class _Reader:
             return None if found is None else MiddlewareSpec(name, dict(found), path)
         if ":" not in name:
             way_out = suggest(name, self.options, also="or name a class of yours as 'package.module:Class'")
-            self.report(path, f"no middleware is called {name!r}{way_out}")
+            self.report(path, f"unknown middleware{way_out}")
             return None
         return MiddlewareSpec(name, options, path) if self._is_import_string(path, name) else None
 

@@ -18,13 +18,13 @@ def read_source(file: str | Path) -> Source:
     """The text of a file of at most 1 MB in UTF-8; ConfigError says why there is none."""
     data = _read_bytes(file)
     if data.startswith(_UTF16) or b"\0" in data[:2]:
-        raise _unreadable(file, "the file is UTF-16, save it as UTF-8")
+        raise _unreadable(file, "not UTF-8 but UTF-16, save the file as UTF-8")
     try:
         return Source(str(file), data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode()  # without the byte order mark: `object` is what follows it
         place = Source(str(file), before + "\ufffd").place(len(before))
-        what = f"the byte 0x{error.object[error.start]:02X} here is not UTF-8, save the file as UTF-8"
+        what = f"not UTF-8 (the byte 0x{error.object[error.start]:02X}), save the file as UTF-8"
         raise ConfigError(Problem(what, place=place)) from None
 
 
@@ -39,7 +39,7 @@ def _read_bytes(file: str | Path) -> bytes:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _unreadable(file, "no such file; write one, or name another") from None
+        raise _unreadable(file, "no such file; name another with --config or DISPATCHER_CONFIG") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise _unreadable(file, f"cannot be read: {why}") from None

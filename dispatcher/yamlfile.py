@@ -53,7 +53,7 @@ class Document:
                 key_node, node = self._entries[node][str(step)]
             elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
                 key_node = node = node.items[step]
-            else:
+            elif not isinstance(node, ScalarNode):
                 key = True
         empty = isinstance(node, ScalarNode) and node.plain and not node.text
         return self.source.place((key_node if key or empty else node).index)
@@ -169,6 +169,9 @@ def _check_root(source: Source, root: Node | None) -> MapNode:
     if isinstance(root, MapNode):
         return root
     if root is None or (isinstance(root, ScalarNode) and root.plain and not root.text):
-        raise ConfigError(Problem("the file holds no setting, write at least 'mounts:'", place=source.place(0)))
-    found = "a list" if isinstance(root, ListNode) else "one text"
-    raise ConfigError(Problem(f"expected settings such as 'mounts:', got {found}", place=source.place(root.index)))
+        found = "holds only comments" if source.text.strip() else "is empty"
+        what = f"the file {found}; a site needs at least 'mounts:'"
+        raise ConfigError(Problem(what, place=Place(source.file, 0, 0)))
+    found = "a list" if isinstance(root, ListNode) else "text"
+    what = f"expected a mapping with keys such as 'mounts:', got {found}"
+    raise ConfigError(Problem(what, place=source.place(root.index)))

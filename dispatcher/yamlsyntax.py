@@ -16,18 +16,23 @@ class YAMLSyntaxError(ValueError):
         self.what = what
 
 
+_ESCAPE: Final = ("an unknown escape in double quotes; double the backslash, or use single quotes", False)
+_TAB: Final = ("a tab cannot indent in YAML, use spaces", False)
+
 # libyaml's words → ours, and whether the place is where the construct began ("{line}" is the line of its beginning).
 _WORDS: Final[dict[str, tuple[str, bool]]] = {
     "mapping values are not allowed in this context": (
-        "a ':' that cannot stand here: check the indentation, or put the value in quotes if the colon belongs to it",
+        "a ':' that cannot stand here; check the indentation and the line before, or put the whole value in quotes",
         False,
     ),
     "found unexpected end of stream": ("the quote that opens here is never closed", True),
     "found unexpected document indicator": ("the quote that opens here is never closed", True),
-    "found unknown escape character": (
-        "an unknown escape in double quotes; double the backslash, or use single quotes",
-        False,
-    ),
+    "found unknown escape character": _ESCAPE,
+    "did not find expected hexdecimal number": _ESCAPE,
+    "found invalid Unicode character escape code": _ESCAPE,
+    "found a tab character that violates indentation": _TAB,
+    "found a tab character where an indentation space is expected": _TAB,
+    "found incompatible YAML document": ("YAML 1.2 is read here; remove this line", False),
     "did not find expected '-' indicator": (
         "this line does not fit the list that starts in line {line}, check the indentation",
         False,
@@ -68,6 +73,8 @@ def explain(error: yaml.YAMLError, text: str) -> YAMLSyntaxError:
     began = _index(getattr(error, "context_mark", None), here)
     if words == "found character that cannot start any token":
         return YAMLSyntaxError(here, _bad_start(text[here : here + 1]))
+    if here >= len(text.rstrip()) and words == "did not find expected node content":
+        return YAMLSyntaxError(max(0, len(text.rstrip()) - 1), "the file ends here, with a '[' or '{' not closed")
     if words == "did not find expected key":
         return YAMLSyntaxError(here, _no_key(text, here, began))
     what, at_beginning = _WORDS.get(words, (_OTHER, False))
@@ -85,12 +92,12 @@ def _line(text: str, index: int) -> int:
 
 def _bad_start(char: str) -> str:
     if char == "\t":
-        return "a tab cannot indent in YAML, use spaces"
+        return _TAB[0]
     return f"text that starts with {char!r} needs quotes"
 
 
 def _no_key(text: str, here: int, began: int) -> str:
     before = text[text.rfind("\n", 0, here) + 1 : here]
     if before.strip():
-        return "text after the end of a value; put the whole value in quotes"
+        return "text after the end of a value; remove it, or put the whole value in quotes"
     return f"this line does not fit the block that starts in line {_line(text, began)}, check the indentation"
