@@ -67,7 +67,7 @@ def check(file: Path | None) -> int:
         click.echo(problem, err=True)
     if problems:
         return 1
-    click.echo(f"{stack.config.name}: ok, {_count(len(stack.mounts), 'mount')}")
+    click.echo(f"{stack.config.file.name}: ok, {_count(len(stack.mounts), 'mount')}")
     return 0
 
 

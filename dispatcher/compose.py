@@ -7,6 +7,7 @@ could be loaded, or when a middleware is wrong, there is no stack: `LoadError` o
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -69,8 +70,10 @@ def create_app(file: str | Path) -> Stack:
 
 
 def build(site: Config) -> Stack:
-    """Bring `site` to life; its folder goes on the import path."""
+    """Bring `site` to life; its folder goes on the import path, and what its `.env` sets into the environment."""
     loader.add_import_path(site.site.root)
+    for name, value in site.env.items():
+        os.environ.setdefault(name, value)
     outer, inner = _middleware(site)
     loaded = _load_all(site)
     mounted = tuple(_wrap_mount(one, inner[one.mount.key]) for one in loaded)
