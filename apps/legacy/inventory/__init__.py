@@ -1,0 +1,1 @@
+"""What the workshop has, where it is, and in which state."""
