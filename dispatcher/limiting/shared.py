@@ -1,0 +1,191 @@
+"""The limiter that needs no server: exact for all processes and threads of a host, in memory that they share.
+
+    limiter = SharedLimiter(path, (parse("100/minute"),))
+    limiter.hit("203.0.113.7").allowed
+
+The file at `path` is made on construction, private to this user. Limiters of one process with the same path share one
+mapping; all limiters with the same path share one table, in which limits keep separate counts unless their strategy,
+amount, window and namespace are the same, and all of them must name the same `size`. Made before a fork or after it,
+a limiter counts the same; should the file be replaced, it moves to the new one within a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from limits import RateLimitItem
+
+from dispatcher.limiting.decision import Decision
+from dispatcher.limiting.windows import FixedWindow, MovingWindow, SlidingWindowCounter, TokenBucket, Window
+from dispatcher.runtime import make_folder
+from dispatcher.shm.cells import MOST, Cells
+from dispatcher.shm.table import DEFAULT_SIZE, Stats, Table, Tag, open_table
+
+STRATEGIES: Final = ("moving-window", "fixed-window", "sliding-window-counter", "token-bucket")
+
+_SECOND: Final = 10**9
+_MARGIN: Final = 1000  # ns that a wait may lose as a float of seconds, on its way to a client and back
+_REMEMBERED: Final = 1024  # keys whose cells each process remembers, in about 300 KB
+
+
+class SharedLimiter:
+    """Counts hits against `limits` by one of `STRATEGIES`; `burst` is the size of a token bucket, by default the
+    limit's amount. OSError if the file cannot be made or its folder is not safe, ValueError for impossible limits."""
+
+    def __init__(
+        self,
+        path: Path,
+        limits: Sequence[RateLimitItem],
+        *,
+        strategy: str = "moving-window",
+        burst: int | None = None,
+        namespace: str = "",
+        size: int = DEFAULT_SIZE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        _check(limits, strategy, burst)
+        self._path, self._size, self._clock = path, size, clock
+        self._limits = tuple(_Limit(item, strategy, burst, namespace) for item in limits)
+        self._look_at = 0
+        make_folder(path.parent)
+        self._counters = _Counters(open_table(path, size), self._limits)
+
+    def hit(self, key: str, cost: int = 1) -> Decision:
+        """Count `cost` for `key` against every limit, or against none when one of them denies.
+
+        A cost of 0 only looks. A cost above a limit is never allowed; `retry_after` is then that limit's window.
+        """
+        if cost < 0:
+            raise ValueError(f"a cost is at least 0, not {cost}")
+        counters = self._counters  # read once: another thread may be moving to a new table
+        places, table = counters.places(key), counters.table
+        try:
+            if table.acquire():
+                table.note_death()
+            now = int(self._clock() * _SECOND)  # inside, so that the times a cell sees never go back
+            place, left, wait = _decide(table, places, now, cost)
+            reset = table.cells.words[(place.at >> 3) + 2] - now if place.at else 0
+        finally:
+            table.release()
+        if now >= self._look_at:
+            self._look(now)
+        retry = (wait + _MARGIN) / _SECOND if wait else 0.0
+        return Decision(not wait, place.limit.item, max(left, 0), max(reset, 0) / _SECOND, retry)
+
+    def stats(self) -> Stats:
+        """How full the table is, and whether it is too small; takes some milliseconds."""
+        return self._counters.table.stats(int(self._clock() * _SECOND))
+
+    def _look(self, now: int) -> None:
+        """Once a second: what costs too much for each hit."""
+        self._look_at = now + _SECOND
+        table = self._counters.table
+        table.warn()
+        if table.replaced():
+            try:
+                self._counters = _Counters(open_table(self._path, self._size), self._limits)
+            except OSError:
+                pass  # whoever replaced the file is not us; counting goes on in the old one
+
+
+class _Limit:
+    """One limit with its strategy, before it knows a table."""
+
+    __slots__ = ("_burst", "_strategy", "item", "prefix", "window_ns")
+
+    def __init__(self, item: RateLimitItem, strategy: str, burst: int | None, namespace: str) -> None:
+        self.item = item
+        self.window_ns = item.get_expiry() * _SECOND
+        self._strategy, self._burst = strategy, burst
+        # What makes two counts one; repr keeps its parts apart, whatever is in them.
+        self.prefix = repr((namespace, strategy, item.amount, item.get_expiry(), burst)).encode()
+
+    def window(self, cells: Cells) -> Window:
+        amount = self.item.amount
+        match self._strategy:
+            case "fixed-window":
+                return FixedWindow(cells, amount, self.window_ns)
+            case "sliding-window-counter":
+                return SlidingWindowCounter(cells, amount, self.window_ns)
+            case "token-bucket":
+                return TokenBucket(cells, amount, self.window_ns, self._burst or amount)
+            case _:
+                return MovingWindow(cells, amount, self.window_ns)
+
+
+class _Place:
+    """One key under one limit: its cell at `at`, where that is known and still true, and what was used in it."""
+
+    __slots__ = ("at", "limit", "tag", "used", "window")
+
+    def __init__(self, limit: _Limit, window: Window, tag: Tag) -> None:
+        self.limit = limit
+        self.window = window
+        self.tag = tag
+        self.at = self.used = 0
+
+
+class _Counters:
+    """The limits in one table, and the places of the keys that were hit last."""
+
+    def __init__(self, table: Table, limits: Sequence[_Limit]) -> None:
+        self.table = table
+        self._limits = [(limit, limit.window(table.cells)) for limit in limits]
+        self._places: dict[str, list[_Place]] = {}
+
+    def places(self, key: str) -> list[_Place]:
+        known = self._places.get(key)
+        if known is not None:
+            return known
+        name = key.encode(errors="surrogatepass")
+        places = [_Place(limit, window, self.table.tag(limit.prefix + name)) for limit, window in self._limits]
+        if len(self._places) >= _REMEMBERED:
+            self._places.clear()  # the busy keys are back after one hit each, and there is no order to keep
+        self._places[key] = places
+        return places
+
+
+def _decide(table: Table, places: list[_Place], now: int, cost: int) -> tuple[_Place, int, int]:
+    """The place that decides, what is left there, and the ns to wait; 0 when the hit is counted. Needs the mutex."""
+    words = table.cells.words
+    chosen, least, longest = places[0], MOST, 0
+    for place in places:
+        index = place.at >> 3
+        if words[index] != place.tag[0] or words[index + 1] != place.tag[1]:
+            place.at = table.find(place.tag)
+        place.used = place.window.used(place.at, now) if place.at else 0
+        left = place.window.capacity - place.used - cost
+        if left < 0:
+            wait = place.window.wait(place.at, now, cost) if cost <= place.window.capacity else place.limit.window_ns
+            if wait > longest:
+                chosen, least, longest = place, left + cost, wait
+        elif left < least and not longest:
+            chosen, least = place, left
+    if not longest and cost:
+        for place in places:
+            _charge(table, place, now, cost)
+    return chosen, least, longest
+
+
+def _charge(table: Table, place: _Place, now: int, cost: int) -> None:
+    # Looked at once more: making room for another limit of this hit may just have taken the cell.
+    if not place.at or table.cells.words[place.at >> 3] != place.tag[0]:
+        place.at, place.used = table.claim(place.tag, place.window.capacity, now), 0
+    place.window.charge(place.at, now, place.used, cost)
+
+
+def _check(limits: Sequence[RateLimitItem], strategy: str, burst: int | None) -> None:
+    if strategy not in STRATEGIES:
+        raise ValueError(f"unknown strategy {strategy!r}; there are {', '.join(STRATEGIES)}")
+    if burst is not None and strategy != "token-bucket":
+        raise ValueError(f"burst is for the strategy token-bucket, not for {strategy}")
+    if burst is not None and not 1 <= burst <= MOST:
+        raise ValueError(f"a burst is between 1 and {MOST}, not {burst}")
+    if not limits:
+        raise ValueError("a limiter needs at least one limit")
+    for item in limits:
+        if not 1 <= item.amount <= MOST:
+            raise ValueError(f"a limit is between 1 and {MOST}, not {item.amount}")

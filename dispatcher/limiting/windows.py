@@ -1,0 +1,187 @@
+"""How each strategy counts: decisions on the memory of one cell and a time, without locks, clocks or files.
+
+Times are whole nanoseconds of a clock that does not go back between two calls for one cell, so every comparison is
+exact. What each strategy promises is in docs/limits-storage.md.
+
+    used(at, now)                how much of `capacity` is used: `cost` fits when used + cost <= capacity
+    charge(at, now, used, cost)  count a cost of at least 1; `used` is what was used before
+    wait(at, now, cost)          ns after which a cost that does not fit now would fit, if nothing is charged meanwhile
+
+`at` is the byte offset of the cell. Its `expires` is when the whole capacity is there again.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from dispatcher.shm.cells import CELL, MOST, STATE, STATE_BYTES, Cells
+
+_ZEROS: Final = bytes(STATE_BYTES)
+
+
+class Window(Protocol):
+    """What a strategy is to the limiter."""
+
+    capacity: int
+
+    def used(self, at: int, now: int) -> int: ...
+    def charge(self, at: int, now: int, used: int, cost: int) -> None: ...
+    def wait(self, at: int, now: int, cost: int) -> int: ...
+
+
+class FixedWindow:
+    """A window begins with the first hit after the last one ended."""
+
+    __slots__ = ("_ints", "_window", "_words", "capacity")
+
+    def __init__(self, cells: Cells, limit: int, window: int) -> None:
+        self._words, self._ints = cells.words, cells.ints
+        self._window = window
+        self.capacity = limit
+
+    def used(self, at: int, now: int) -> int:
+        return self._ints[(at >> 2) + 6] if now < self._words[(at >> 3) + 2] else 0
+
+    def charge(self, at: int, now: int, used: int, cost: int) -> None:
+        self._ints[(at >> 2) + 6] = min(used + cost, MOST)
+        if not used:
+            self._words[(at >> 3) + 2] = now + self._window
+
+    def wait(self, at: int, now: int, cost: int) -> int:  # noqa: ARG002  # all of it comes back at once
+        return self._words[(at >> 3) + 2] - now
+
+
+class TokenBucket:
+    """The generic cell rate algorithm (ITU-T I.371): the time at which the bucket is full again is the whole state."""
+
+    __slots__ = ("_interval", "_ints", "_words", "capacity")
+
+    def __init__(self, cells: Cells, limit: int, window: int, burst: int) -> None:
+        self._words, self._ints = cells.words, cells.ints
+        self._interval = -(-window // limit)  # ns for one token; rounded up, so that the rate is never exceeded
+        self.capacity = burst
+
+    def used(self, at: int, now: int) -> int:
+        missing = self._words[(at >> 3) + 2] - now
+        return -(-missing // self._interval) if missing > 0 else 0
+
+    def charge(self, at: int, now: int, used: int, cost: int) -> None:
+        self._ints[(at >> 2) + 6] = min(used + cost, MOST)
+        self._words[(at >> 3) + 2] = max(self._words[(at >> 3) + 2], now) + cost * self._interval
+
+    def wait(self, at: int, now: int, cost: int) -> int:
+        return self._words[(at >> 3) + 2] - now - (self.capacity - cost) * self._interval
+
+
+class SlidingWindowCounter:
+    """Two windows on a grid; the previous one counts by the share of it that is still within a window's length.
+
+    Each of the two counters carries the low bits of its window's number, so that one store changes both together.
+    """
+
+    __slots__ = ("_ints", "_window", "_words", "capacity")
+
+    def __init__(self, cells: Cells, limit: int, window: int) -> None:
+        self._words, self._ints = cells.words, cells.ints
+        self._window = window
+        self.capacity = limit
+
+    def used(self, at: int, now: int) -> int:
+        previous, current, passed = self.counts(at, now)
+        return previous * (self._window - passed) // self._window + current
+
+    def charge(self, at: int, now: int, used: int, cost: int) -> None:
+        number = now // self._window
+        current = self.counts(at, now)[1]
+        state = (at + STATE) >> 3
+        if now >= self._words[(at >> 3) + 2]:
+            self._words[state + (~number & 1)] = 0
+        self._ints[(at >> 2) + 6] = min(used + cost, MOST)
+        self._words[state + (number & 1)] = (number & MOST) << 32 | min(current + cost, MOST)
+        self._words[(at >> 3) + 2] = (number + 2) * self._window
+
+    def wait(self, at: int, now: int, cost: int) -> int:
+        previous, current, passed = self.counts(at, now)
+        spare = self.capacity - cost
+        if current <= spare:
+            return self._fades(previous, spare - current) - passed
+        return self._window - passed + self._fades(current, spare)
+
+    def counts(self, at: int, now: int) -> tuple[int, int, int]:
+        """Hits of the previous window, of the current one, and the ns that the current one has run."""
+        number, passed = divmod(now, self._window)
+        if now >= self._words[(at >> 3) + 2]:
+            return 0, 0, passed
+        state = (at + STATE) >> 3
+        current, previous = self._words[state + (number & 1)], self._words[state + (~number & 1)]
+        return (
+            previous & MOST if previous >> 32 == (number - 1) & MOST else 0,
+            current & MOST if current >> 32 == number & MOST else 0,
+            passed,
+        )
+
+    def _fades(self, previous: int, spare: int) -> int:
+        """The ns into a window after which `previous` hits of the one before it weigh no more than `spare`."""
+        if previous <= spare:
+            return 0
+        return self._window + 1 - -(-(spare + 1) * self._window // previous)
+
+
+class MovingWindow:
+    """A log cut into segments: the running one, and as many before it as make a window, each counted whole.
+
+    A window's length before `now` touches only segments that are counted, so no more than `capacity` are ever admitted
+    in it. A hit is given back when its segment has wholly left, at most one segment late; or, with all the others, when
+    a window has passed since the last hit.
+    """
+
+    __slots__ = ("_buffer", "_ints", "_ring", "_segment", "_shift", "_slots", "_window", "_words", "capacity")
+
+    def __init__(self, cells: Cells, limit: int, window: int) -> None:
+        self._words, self._ints, self._buffer = cells.words, cells.ints, cells.buffer
+        # No counter exceeds the limit, so a smaller limit leaves room for more and finer ones.
+        self._ring, self._shift = (
+            (cells.buffer, 0) if limit < 2**8 else (cells.shorts, 1) if limit < 2**16 else (cells.ints, 2)
+        )
+        self._slots = STATE_BYTES >> self._shift
+        self._segment = -(-window // (self._slots - 1))
+        self._window = window
+        self.capacity = limit
+
+    def used(self, at: int, now: int) -> int:
+        expires = self._words[(at >> 3) + 2]
+        if now >= expires:
+            return 0
+        if now // self._segment == (expires - self._window) // self._segment:
+            return self._ints[(at >> 2) + 6]
+        return sum(self.counts(at, now))
+
+    def charge(self, at: int, now: int, used: int, cost: int) -> None:
+        words, index = self._words, (at >> 3) + 2
+        expires, running = words[index], now // self._segment
+        first = (at + STATE) >> self._shift
+        if now >= expires:
+            self._buffer[at + STATE : at + CELL] = _ZEROS
+        else:
+            for begun in range((expires - self._window) // self._segment + 1, running + 1):
+                self._ring[first + begun % self._slots] = 0
+        self._ints[(at >> 2) + 6] = used + cost
+        self._ring[first + running % self._slots] += cost
+        words[index] = now + self._window
+
+    def wait(self, at: int, now: int, cost: int) -> int:
+        expires = self._words[(at >> 3) + 2]
+        excess = self.used(at, now) + cost - self.capacity
+        for leaves, count in enumerate(self.counts(at, now), now // self._segment + 1):
+            excess -= count
+            if excess <= 0:
+                return min(leaves * self._segment, expires) - now
+        return expires - now
+
+    def counts(self, at: int, now: int) -> list[int]:
+        """Hits of each segment that counts at `now`, oldest first; the last one is the running segment."""
+        newest = (self._words[(at >> 3) + 2] - self._window) // self._segment
+        first, oldest = (at + STATE) >> self._shift, (newest + 1) % self._slots
+        ring = self._ring[first : first + self._slots].tolist()
+        gone = now // self._segment - newest
+        return (ring[oldest:] + ring[:oldest])[gone:] + [0] * gone

@@ -1,0 +1,177 @@
+"""A table of counters that all workers of a host share: fixed size, one mutex, O(1) for each key, no timer.
+
+A key is hashed to 16 bytes with the table's secret, so nobody outside can choose keys that collide. It may live in
+either of two buckets of eight cells, and a new key goes to the emptier one: so the table fills to nine tenths before a
+bucket is full. A cell whose time is over is free; nothing has to clean up. In full buckets the least used counter
+(used / limit) makes room, of equals the one that ends first: a client over its limit is the last to be forgotten.
+
+Everything but `tag` and `stats` is called with the mutex held (`acquire`, `release`, used as `mutex.py` says).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import mmap
+import secrets
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
+
+from dispatcher.mapping import HEADER, open_mapping, replaced
+from dispatcher.mutex import Mutex
+from dispatcher.shm.cells import CELL, MOST, Cells
+
+Tag = tuple[int, int]
+
+DEFAULT_SIZE: Final = 16 * 2**20
+SMALLEST: Final = 4096
+
+_LAYOUT: Final = 1  # a new number whenever a byte changes its meaning: mapped files of older versions are replaced
+_SECRET: Final = HEADER + Mutex.SIZE
+_SECRET_BYTES: Final = 32
+_EVICTIONS: Final = (_SECRET + _SECRET_BYTES) // 8  # from here on indexes of 8-byte words
+_REPAIRS: Final = _EVICTIONS + 1
+_NEXT_WARNING: Final = _EVICTIONS + 2
+_CELLS: Final = 256
+_WAYS: Final = 8
+_BUCKET: Final = CELL * _WAYS
+_HEADS: Final = struct.Struct("=" + "QQQII64x" * _WAYS)
+_FIELDS: Final = 5
+_PAIR: Final = struct.Struct("=QQ")
+_WARN_EVERY_NS: Final = 60 * 10**9
+
+_log: Final = logging.getLogger("dispatcher.limiter")
+_tables: Final[WeakValueDictionary[tuple[Path, int], Table]] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How full a table is: `used` of `cells` count something now; `evictions` counters that still mattered were
+    dropped for want of room, and `repairs` times a process died inside, since the table was made."""
+
+    cells: int
+    used: int
+    evictions: int
+    repairs: int
+    size: int
+
+
+def open_table(path: Path, size: int = DEFAULT_SIZE) -> Table:
+    """This process's one table at `path`, of `size` bytes; its folder must exist. OSError, ValueError."""
+    table = _tables.get((path, size))
+    if table is None or table.replaced():
+        table = _tables[path, size] = Table(path, size)
+    return table
+
+
+class Table:
+    """The table in the file at `path`; use `open_table`, so that a process maps it once."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        if size < SMALLEST:
+            raise ValueError(f"a table of counters needs at least {SMALLEST} bytes, not {size}")
+        self.path = path
+        self.buffer = open_mapping(path, size, _initialise, layout=_LAYOUT)
+        self.cells = Cells(memoryview(self.buffer)[: size - size % 8])
+        self._buckets = (size - _CELLS) // _BUCKET
+        self._hash = hashlib.blake2b(digest_size=16, key=self.buffer[_SECRET : _SECRET + _SECRET_BYTES])
+        self._warning = ""
+        mutex = Mutex(self.buffer, HEADER)
+        self.acquire, self.release = mutex.acquire, mutex.release
+
+    def replaced(self) -> bool:
+        """Whether the file at `path` is another one by now, which other processes use."""
+        return replaced(self.buffer, self.path)
+
+    def tag(self, key: bytes) -> Tag:
+        """The two halves of the key's hash."""
+        hashed = self._hash.copy()
+        hashed.update(key)
+        return _PAIR.unpack(hashed.digest())
+
+    def find(self, tag: Tag) -> int:
+        """The byte offset of the tag's cell, or 0 when it has none."""
+        first, second = tag
+        for bucket in (first % self._buckets, second % self._buckets):
+            start = _CELLS + bucket * _BUCKET
+            heads = _HEADS.unpack_from(self.buffer, start)
+            if first in heads[::_FIELDS]:
+                for way in range(_WAYS):
+                    if heads[way * _FIELDS : way * _FIELDS + 2] == tag:
+                        return start + way * CELL
+        return 0
+
+    def claim(self, tag: Tag, limit: int, now: int) -> int:
+        """The byte offset of a cell made free for the tag, which has none: it counts once its `expires` is set."""
+        at = self._room(tag, now)
+        words, index = self.cells.words, at >> 3
+        if words[index + 2] > now:
+            self._note_eviction(now)
+        words[index + 2] = 0  # first of all: from here on nobody takes the rest for a counter
+        words[index] = tag[0]
+        words[index + 1] = tag[1]
+        self.cells.ints[(at >> 2) + 7] = min(limit, MOST)
+        return at
+
+    def note_death(self) -> None:
+        """Count that a process died inside; by the order of its writes there is nothing to repair (`cells.py`)."""
+        self.cells.words[_REPAIRS] += 1
+
+    def reset(self) -> int:
+        """Forget every counter; how many there were."""
+        cells = (len(self.cells.words) - _CELLS // 8) // (CELL // 8)
+        counting = 0
+        for index in range(_CELLS // 8 + 2, _CELLS // 8 + cells * (CELL // 8), CELL // 8):
+            counting += self.cells.words[index] > 0
+            self.cells.words[index] = 0
+        return counting
+
+    def warn(self) -> None:
+        """Log that the table is too small, if that is due: once a minute for all processes. Outside the mutex."""
+        text, self._warning = self._warning, ""
+        if text:
+            _log.warning(text)
+
+    def stats(self, now: int) -> Stats:
+        """Look through the whole table (a few milliseconds), without the mutex: the figures are of about `now`."""
+        words = self.cells.words
+        cells = self._buckets * _WAYS
+        ends = words[_CELLS // 8 + 2 : (_CELLS + cells * CELL) // 8 : CELL // 8].tolist()
+        used = sum(end > now for end in ends)
+        return Stats(cells, used, words[_EVICTIONS], words[_REPAIRS], len(self.buffer))
+
+    def _room(self, tag: Tag, now: int) -> int:
+        """The offset of a free cell in the emptier of the tag's two buckets, or else of the least important cell."""
+        best: list[int] = []
+        rivals: list[tuple[float, int, int]] = []
+        for bucket in {tag[0] % self._buckets, tag[1] % self._buckets}:
+            cells = list(self._ends(bucket))
+            free = [at for at, ends, _ in cells if ends <= now]
+            best = max(best, free, key=len)
+            rivals.extend((rank, ends, at) for at, ends, rank in cells)
+        return best[0] if best else min(rivals)[2]
+
+    def _ends(self, bucket: int) -> Iterator[tuple[int, int, float]]:
+        start = _CELLS + bucket * _BUCKET
+        heads = iter(_HEADS.unpack_from(self.buffer, start))
+        for at, (_, _, ends, used, limit) in enumerate(zip(*[heads] * _FIELDS, strict=True)):
+            yield start + at * CELL, ends, min(1.0, used / (limit or 1))
+
+    def _note_eviction(self, now: int) -> None:
+        words = self.cells.words
+        words[_EVICTIONS] += 1
+        if now >= words[_NEXT_WARNING]:
+            words[_NEXT_WARNING] = now + _WARN_EVERY_NS
+            self._warning = (
+                f"{self.path}: the limiter's table of {len(self.buffer)} bytes is full, and {words[_EVICTIONS]}"
+                " counters that still mattered were forgotten since it was made; give it a larger size"
+            )
+
+
+def _initialise(buffer: mmap.mmap) -> None:
+    Mutex.create(buffer, HEADER)
+    buffer[_SECRET : _SECRET + _SECRET_BYTES] = secrets.token_bytes(_SECRET_BYTES)
