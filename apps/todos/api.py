@@ -9,14 +9,13 @@ from flask import Blueprint, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from apps.todos import checks
+from apps.todos import checks, problems
 from apps.todos.database import query
 
 blueprint = Blueprint("todos", __name__)
 logger = logging.getLogger(__name__)
 
-# The largest number SQLite can hold: more would be an OverflowError, where a 404 is meant.
-TODO = "/<int(max=9223372036854775807):todo_id>"
+TODO = "/<int:todo_id>"
 
 
 @blueprint.get("/")
@@ -73,6 +72,12 @@ def delete(todo_id: int) -> ResponseReturnValue:
     _found(todo_id, query("DELETE FROM todo WHERE id = ? RETURNING id", todo_id))
     logger.info("todo %d deleted", todo_id)
     return "", 204
+
+
+@blueprint.errorhandler(OverflowError)
+def too_large(error: OverflowError) -> ResponseReturnValue:
+    """SQLite holds no number over 64 bits, so no todo has it."""
+    return problems.respond(NotFound("There is no todo of that number."))
 
 
 def _found(todo_id: int, rows: list[dict[str, Any]]) -> dict[str, Any]:

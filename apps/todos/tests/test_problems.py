@@ -15,7 +15,7 @@ JSON = "application/json"
         pytest.param("GET", "/7", {}, 404, "There is no todo 7.", id="no such todo"),
         pytest.param("DELETE", "/7", {}, 404, "There is no todo 7.", id="nothing to delete"),
         pytest.param("PATCH", "/7", {"json": {"done": True}}, 404, "There is no todo 7.", id="nothing to change"),
-        pytest.param("GET", f"/{2**63}", {}, 404, "The requested URL was not found", id="a number over 64 bits"),
+        pytest.param("GET", f"/{2**63}", {}, 404, "There is no todo of that number.", id="a number over 64 bits"),
         pytest.param("GET", "/x", {}, 404, "The requested URL was not found", id="no such URL"),
         pytest.param("PUT", "/", {}, 405, "The method is not allowed for the requested URL.", id="method"),
         pytest.param(
