@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -68,7 +69,8 @@ class Source:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
-        self._starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
+        self._starts = array("L", [0])
+        self._starts.extend(found.end() for found in _LINE_END.finditer(text))
         self._lines: dict[int, str] = {}  # so that the places of one long line share its text
 
     def place(self, index: int) -> Place:

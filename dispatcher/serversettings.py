@@ -15,6 +15,7 @@ from gunicorn import util  # type: ignore[import-untyped]  # it ships no types
 from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
 from gunicorn.config import Config as GunicornConfig
 
+from dispatcher.fields import below
 from dispatcher.suggestions import suggest
 from dispatcher.validation import Mistake
 from dispatcher.wording import got
@@ -55,8 +56,8 @@ def read_server(settings: Mapping[str, Any], *, root: Path) -> tuple[dict[str, A
         if reason := _why_refused(name):
             mistakes.append(Mistake((name,), reason, key=True))
             continue
-        read[name] = _absolute(name, value, root)
         try:
+            read[name] = _absolute(name, value, root)
             _check(gunicorn, name, read[name])
         except ValueError as error:
             mistakes.append(Mistake((name,), str(error)))
@@ -81,20 +82,22 @@ def _absolute(name: str, value: Any, root: Path) -> Any:
     if name == "bind":
         return [_bind(one, root) for one in value] if isinstance(value, list) else _bind(value, root)
     if name in _PATHS and isinstance(value, str) and value != "-":
-        return str(root / Path(value).expanduser())
+        return str(below(root, value))
     return value
 
 
 def _bind(value: Any, root: Path) -> Any:
     if isinstance(value, str) and value.startswith("unix:"):
-        return f"unix:{root / value.removeprefix('unix:').replace('//', '/', 1)}"
+        # gunicorn takes unix://run/x for the relative path run/x as well
+        return f"unix:{below(root, value.removeprefix('unix:').removeprefix('//'))}"
     return value
 
 
 def _check(gunicorn: GunicornConfig, name: str, value: Any) -> None:
     _check_type(_KNOWN[name], value)
-    for address in ([value] if isinstance(value, str) else value) if name == "bind" else ():
-        _check_address(address)
+    if name == "bind":
+        for address in [value] if isinstance(value, str) else value:
+            _check_address(address)
     try:
         gunicorn.set(name, value)
     except Exception as error:  # noqa: BLE001  # whatever a validator of gunicorn raises is its message
@@ -110,6 +113,8 @@ def _check_type(setting: Any, value: Any) -> None:
         raise ValueError(f"expected a whole number, got {_number_meant(value)}")
     if validator == "validate_bool" and not isinstance(value, bool):
         raise ValueError(f"expected true or false, got {got(value, ('true or false',))}")
+    if setting.name == "bind" and type(value) is int:
+        raise ValueError(f"a port stands after its host, write 127.0.0.1:{value}")
     if validator == "validate_list_string" and not _is_text_or_list_of_it(value):
         raise ValueError(f"expected text or a list of texts, got {got(value, ('text',))}")
     if validator in _OF_TEXT and not isinstance(value, str):
@@ -127,8 +132,10 @@ def _is_text_or_list_of_it(value: Any) -> bool:
 
 
 def _check_address(address: str) -> None:
+    if address.isdecimal():  # gunicorn takes it for a host
+        raise ValueError(f"a port stands after its host, write 127.0.0.1:{address}")
     try:
-        parsed = util.parse_address(address)
+        parsed = util.parse_address(address or "?:?")  # gunicorn takes nothing for every host
     except (RuntimeError, ValueError):
         raise ValueError(f"{address!r} is no address; write one such as 127.0.0.1:8000 or unix:run/site.sock") from None
     if isinstance(parsed, tuple) and not 0 <= parsed[1] <= 65535:
