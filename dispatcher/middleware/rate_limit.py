@@ -90,7 +90,8 @@ class RateLimit:
         model_config = ConfigDict(frozen=True, extra="forbid")
 
         limits: tuple[Rate, ...] = Field(
-            min_length=1, description="Rates such as 50/second, 3000/minute or 10 per 5 minutes; all of them hold."
+            json_schema_extra={"minItems": 1},
+            description="Rates such as 50/second, 3000/minute or 10 per 5 minutes; all of them hold."
         )
         by: By = Field(
             default="client",
@@ -135,7 +136,9 @@ class RateLimit:
 
         @field_validator("limits")
         @classmethod
-        def _no_limit_twice(cls, limits: tuple[str, ...]) -> tuple[str, ...]:
+        def _each_limit_once(cls, limits: tuple[str, ...]) -> tuple[str, ...]:
+            if not limits:
+                raise _wrong("write at least one rate, such as 50/second")
             parsed = [parse_rate(limit) for limit in limits]
             for index, limit in enumerate(parsed):
                 if limit in parsed[:index]:
