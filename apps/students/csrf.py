@@ -14,9 +14,9 @@ from werkzeug.exceptions import BadRequest
 
 def token() -> str:
     """The token of this session, made when the first form asks for it."""
-    if "csrf" not in session:
-        session["csrf"] = secrets.token_urlsafe(32)
-    return str(session["csrf"])
+    if "csrf_token" not in session:
+        session["csrf_token"] = secrets.token_urlsafe(32)
+    return str(session["csrf_token"])
 
 
 def check() -> None:
@@ -27,5 +27,5 @@ def check() -> None:
 
 def _has_token() -> bool:
     # In bytes, because compare_digest refuses strings that are not ASCII, and a client may send any.
-    sent = request.form.get("csrf", "").encode("utf-8", "surrogatepass")
-    return hmac.compare_digest(sent, session.get("csrf", "").encode()) and bool(sent)
+    sent = request.form.get("csrf_token", "").encode("utf-8", "surrogatepass")
+    return hmac.compare_digest(sent, session.get("csrf_token", "").encode()) and bool(sent)

@@ -38,7 +38,7 @@ def log_in(client: Client, url: str, token: str, field: str) -> None:
 
 
 def log_in_to_students(client: Client) -> None:
-    log_in(client, "/students/login", "csrf", "name")
+    log_in(client, "/students/login", "csrf_token", "name")
 
 
 def log_in_to_legacy(client: Client) -> None:

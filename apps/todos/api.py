@@ -21,7 +21,7 @@ TODO = "/<int:todo_id>"
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     page, size, done = checks.list_options(request.args, current_app.config["PAGE_SIZE"])
-    total = query("SELECT count(*) AS todos FROM todo WHERE done = coalesce(?, done)", done)[0]["todos"]
+    total = query("SELECT count(*) AS total FROM todo WHERE done = coalesce(?, done)", done)[0]["total"]
     rows = query(
         "SELECT * FROM todo WHERE done = coalesce(?, done) ORDER BY id DESC LIMIT ? OFFSET ?",
         *(done, size, (page - 1) * size),
@@ -34,7 +34,7 @@ def index() -> ResponseReturnValue:
         "pages": last,
         "previous": _page_url(min(page - 1, last)) if page > 1 else None,
         "next": _page_url(page + 1) if page < last else None,
-        "todos": [_shown(row) for row in rows],
+        "items": [_shown(row) for row in rows],
     }
 
 

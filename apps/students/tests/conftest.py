@@ -18,14 +18,14 @@ PASSWORD = "correct horse"
 
 def token(page: TestResponse) -> str:
     """The CSRF token in a page with a form."""
-    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
     assert found, page.text
     return found[1]
 
 
 def send(client: FlaskClient, url: str, form_url: str | None = None, **fields: str) -> TestResponse:
     """Fill in the form at `form_url` (by default at `url`) and send it, as a browser would."""
-    return client.post(url, data={**fields, "csrf": token(client.get(form_url or url))})
+    return client.post(url, data={**fields, "csrf_token": token(client.get(form_url or url))})
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_who_is_not_logged_in_changes_nothing(client: FlaskClient, grace: FlaskC
 def test_a_form_from_another_site_is_refused(grace: FlaskClient, url: str, token: str | None) -> None:
     send(grace, "/new", **ADA)
 
-    answer = grace.post(url, data={**ADA, "name": "Mallory"} | ({} if token is None else {"csrf": token}))
+    answer = grace.post(url, data={**ADA, "name": "Mallory"} | ({} if token is None else {"csrf_token": token}))
 
     assert answer.status_code == 400
     assert "This form was sent from somewhere else" in answer.text
@@ -67,13 +67,13 @@ def test_a_form_from_another_site_is_refused(grace: FlaskClient, url: str, token
 def test_a_login_gives_a_new_token(client: FlaskClient) -> None:
     client.get("/login")
     with client.session_transaction() as session:
-        before = session["csrf"]
+        before = session["csrf_token"]
 
     send(client, "/login", name="grace", password=PASSWORD)
     client.get("/")
 
     with client.session_transaction() as session:
-        assert session["csrf"] != before
+        assert session["csrf_token"] != before
 
 
 def test_a_deleted_user_is_logged_out(app: Flask, grace: FlaskClient) -> None:

@@ -115,7 +115,7 @@ def test_a_change_of_a_student_whom_somebody_deletes_meanwhile_is_404(
     monkeypatch.setattr(db, "get_or_404", get)
     form = {**ADA, "name": "Ada King"}
     with grace.session_transaction() as session:
-        form["csrf"] = session["csrf"]
+        form["csrf_token"] = session["csrf_token"]
 
     assert grace.post("/S00001/edit", data=form).status_code == 404
 

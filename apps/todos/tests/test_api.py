@@ -17,7 +17,7 @@ def add(client: FlaskClient, *titles: str) -> None:
 
 
 def titles(client: FlaskClient, url: str) -> list[str]:
-    return [todo["title"] for todo in client.get(url).get_json()["todos"]]
+    return [todo["title"] for todo in client.get(url).get_json()["items"]]
 
 
 def test_a_new_todo_is_answered_with_its_place_and_can_be_read_there(client: FlaskClient) -> None:
@@ -44,7 +44,7 @@ def test_the_list_has_the_newest_first_and_says_where_its_other_pages_are(client
 
     page = client.get("/?page=2").get_json()
 
-    assert [todo["title"] for todo in page.pop("todos")] == ["4", "3", "2"]
+    assert [todo["title"] for todo in page.pop("items")] == ["4", "3", "2"]
     assert page == {
         "title": "Chores",
         "total": 7,
@@ -63,7 +63,7 @@ def test_an_empty_list_is_one_page(client: FlaskClient) -> None:
         "pages": 1,
         "previous": None,
         "next": None,
-        "todos": [],
+        "items": [],
     }
 
 
@@ -72,7 +72,7 @@ def test_behind_the_end_the_list_is_empty_and_leads_back_to_the_last_page(client
 
     page = client.get("/?page=50").get_json()
 
-    assert (page["todos"], page["previous"], page["next"]) == ([], "/?page=2", None)
+    assert (page["items"], page["previous"], page["next"]) == ([], "/?page=2", None)
 
 
 def test_the_list_can_be_narrowed_to_done_and_to_open_todos(client: FlaskClient) -> None:
