@@ -24,7 +24,7 @@ def client(project: WSGIApplication) -> Iterator[Client]:
     with register.app_context():
         db.session.add(User(name="admin", password_hash=generate_password_hash("admin", "pbkdf2:sha256:1")))
         db.session.commit()
-    mounts = {"/todos": todos.create_app(), "/students": register, "/legacy": project}
+    mounts: dict[str, WSGIApplication] = {"/todos": todos.create_app(), "/students": register, "/legacy": project}
     yield Client(DispatcherMiddleware(home.create_app(), mounts))
     with register.app_context():
         db.engine.dispose()
