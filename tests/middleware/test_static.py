@@ -424,6 +424,16 @@ def test_a_file_that_becomes_a_folder_or_an_outside_link_is_not_sent(root: Path)
     assert [get(app, f"/static/{name}").status for name in ("a.txt", "empty.txt")] == [404, 404]
 
 
+@pytest.mark.timeout(10)
+def test_a_file_that_becomes_a_fifo_stops_nobody(root: Path) -> None:
+    app = serve(root, clock=Clock())
+    get(app, "/static/a.txt")
+    (root / "a.txt").unlink()
+    os.mkfifo(root / "a.txt")
+
+    assert get(app, "/static/a.txt").status == 404
+
+
 def test_a_new_file_and_a_new_folder_appear(tmp_path: Path) -> None:
     app = serve(tmp_path / "later", clock=Clock())
     assert get(app, "/static/new.txt").status == 404
