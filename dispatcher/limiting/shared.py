@@ -19,7 +19,7 @@ from typing import Final
 from limits import RateLimitItem
 
 from dispatcher.limiting.decision import Decision
-from dispatcher.limiting.windows import FixedWindow, MovingWindow, SlidingWindowCounter, TokenBucket, Window
+from dispatcher.limiting.windows import FixedWindow, SlidingWindowCounter, TokenBucket, Window, moving_window
 from dispatcher.runtime import make_folder
 from dispatcher.shm.cells import MOST, Cells
 from dispatcher.shm.table import DEFAULT_SIZE, Stats, Table, Tag, open_table
@@ -113,7 +113,7 @@ class _Limit:
             case "token-bucket":
                 return TokenBucket(cells, amount, self.window_ns, self._burst or amount)
             case _:
-                return MovingWindow(cells, amount, self.window_ns)
+                return moving_window(cells, amount, self.window_ns)
 
 
 class _Place:

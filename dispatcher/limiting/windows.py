@@ -12,6 +12,7 @@ exact. What each strategy promises is in docs/limits-storage.md.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Final, Protocol
 
 from dispatcher.shm.cells import CELL, MOST, STATE, STATE_BYTES, Cells
@@ -74,9 +75,10 @@ class TokenBucket:
 
 
 class SlidingWindowCounter:
-    """Two windows on a grid; the previous one counts by the share of it that is still within a window's length.
+    """Two windows in a row; the earlier one counts by the share of it that is still within a window's length.
 
-    Each of the two counters carries the low bits of its window's number, so that one store changes both together.
+    The first one begins with the first hit after both have ended. Each counter carries the low bits of its window's
+    number, so that one store changes both together.
     """
 
     __slots__ = ("_ints", "_window", "_words", "capacity")
@@ -91,14 +93,16 @@ class SlidingWindowCounter:
         return previous * (self._window - passed) // self._window + current
 
     def charge(self, at: int, now: int, used: int, cost: int) -> None:
-        number = now // self._window
+        words, state = self._words, (at + STATE) >> 3
         current = self.counts(at, now)[1]
-        state = (at + STATE) >> 3
-        if now >= self._words[(at >> 3) + 2]:
-            self._words[state + (~number & 1)] = 0
+        if now >= words[(at >> 3) + 2]:
+            words[state] = words[state + 1] = 0
+            words[state + 2] = now
         self._ints[(at >> 2) + 6] = min(used + cost, MOST)
-        self._words[state + (number & 1)] = (number & MOST) << 32 | min(current + cost, MOST)
-        self._words[(at >> 3) + 2] = (number + 2) * self._window
+        begun = words[state + 2]
+        number = (now - begun) // self._window
+        words[state + (number & 1)] = (number & MOST) << 32 | min(current + cost, MOST)
+        words[(at >> 3) + 2] = begun + (number + 2) * self._window
 
     def wait(self, at: int, now: int, cost: int) -> int:
         previous, current, passed = self.counts(at, now)
@@ -108,12 +112,12 @@ class SlidingWindowCounter:
         return self._window - passed + self._fades(current, spare)
 
     def counts(self, at: int, now: int) -> tuple[int, int, int]:
-        """Hits of the previous window, of the current one, and the ns that the current one has run."""
-        number, passed = divmod(now, self._window)
-        if now >= self._words[(at >> 3) + 2]:
-            return 0, 0, passed
-        state = (at + STATE) >> 3
-        current, previous = self._words[state + (number & 1)], self._words[state + (~number & 1)]
+        """Hits of the earlier window, of the running one, and the ns that it has run."""
+        words, state = self._words, (at + STATE) >> 3
+        if now >= words[(at >> 3) + 2]:
+            return 0, 0, 0
+        number, passed = divmod(now - words[state + 2], self._window)
+        current, previous = words[state + (number & 1)], words[state + (~number & 1)]
         return (
             previous & MOST if previous >> 32 == (number - 1) & MOST else 0,
             current & MOST if current >> 32 == number & MOST else 0,
@@ -127,7 +131,48 @@ class SlidingWindowCounter:
         return self._window + 1 - -(-(spare + 1) * self._window // previous)
 
 
-class MovingWindow:
+def moving_window(cells: Cells, limit: int, window: int) -> Window:
+    """The moving window for this limit: each hit by itself where they fit into a cell, else by segments."""
+    return MovingLog(cells, limit, window) if limit <= STATE_BYTES // 8 else MovingSegments(cells, limit, window)
+
+
+class MovingLog:
+    """The time of each hit that counts: exact to the nanosecond, for limits of up to 8."""
+
+    __slots__ = ("_buffer", "_ints", "_window", "_words", "capacity")
+
+    def __init__(self, cells: Cells, limit: int, window: int) -> None:
+        self._words, self._ints, self._buffer = cells.words, cells.ints, cells.buffer
+        self._window = window
+        self.capacity = limit
+
+    def used(self, at: int, now: int) -> int:
+        return len(self.times(at, now))
+
+    def charge(self, at: int, now: int, used: int, cost: int) -> None:
+        words, state = self._words, (at + STATE) >> 3
+        if not used:
+            self._buffer[at + STATE : at + CELL] = _ZEROS
+        self._ints[(at >> 2) + 6] = used + cost
+        oldest = sorted(range(state, state + self.capacity), key=words.__getitem__)
+        for slot in oldest[:cost]:
+            words[slot] = now
+        words[(at >> 3) + 2] = now + self._window
+
+    def wait(self, at: int, now: int, cost: int) -> int:
+        times = self.times(at, now)
+        return times[len(times) + cost - self.capacity - 1] + self._window - now
+
+    def times(self, at: int, now: int) -> list[int]:
+        """When the hits that count at `now` were, oldest first."""
+        if now >= self._words[(at >> 3) + 2]:
+            return []
+        state = (at + STATE) >> 3
+        hits = sorted(self._words[state : state + self.capacity].tolist())
+        return hits[bisect_right(hits, now - self._window) :]
+
+
+class MovingSegments:
     """A log cut into segments: the running one, and as many before it as make a window, each counted whole.
 
     A window's length before `now` touches only segments that are counted, so no more than `capacity` are ever admitted
