@@ -35,7 +35,7 @@ class Rehearsal:
             self._since[mount] = (now, 0) if due else (logged_at, unsaid + 1)
         if due:
             place = f" in {mount}" if mount else ""
-            who = f" {key!r}" if self._by in _SAYABLE else ""
+            who = f" {key!r}" if self._by in _SAYABLE else " a request"
             _log.warning(
                 "dry run: %s by %s%s would have denied%s; %d more since the last such record",
                 policy_name(decision.limit),
