@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 import limits.storage
 from limits import RateLimitItem
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from dispatcher import importstring
 from dispatcher.limiting.opening import SHARED, client_package
+from dispatcher.shm.cells import MOST
 
 _RATE: Final = re.compile(r"\s*[0-9]+\s*(?:/|\s*per\s*)\s*[0-9]*\s*[a-z]+\s*", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -64,6 +65,8 @@ def _read_rate(text: str) -> str:
         raise _wrong(f"{text!r} is not a rate, write one such as 50/second, 3000/minute or 10 per 5 minutes") from None
     if limit.amount < 1:
         raise _wrong(f"{text!r} would admit nothing, write a rate of at least 1")
+    if limit.amount > MOST:
+        raise _wrong(f"{text!r} is more than can be counted, write at most {MOST}")
     if re.search(r"(?:/|per)\s*0", text, re.IGNORECASE):
         raise _wrong(f"{text!r} has a window of no length, write one such as 50/second or 10 per 5 minutes")
     return text
@@ -177,3 +180,23 @@ Cidr = Annotated[str, _text(_read_cidr, expected="a network such as 10.0.0.0/8")
 By = Annotated[str, _text(_read_by, expected=_KEYS), _schema("client", "header:X-API-Key", "package.module:function")]
 StorageUri = Annotated[str, _text(_read_storage, expected="shared or a URI"), _schema("shared", "redis://host:6379")]
 ErrorStatus = Annotated[int, AfterValidator(_read_status)]
+
+
+class Match(BaseModel):
+    """Which requests a limit is for: those that fit in both respects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    methods: tuple[Method, ...] = Field(default=(), description="Methods; GET includes HEAD. Without any, all.")
+    paths: tuple[PathGlob, ...] = Field(
+        default=(), description="Paths from the root of the site, * for any characters. Without any, all."
+    )
+
+
+class Exempt(BaseModel):
+    """Which requests a limit is not for: those that fit in any respect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cidrs: tuple[Cidr, ...] = Field(default=(), description="Networks of clients, such as 10.0.0.0/8.")
+    paths: tuple[PathGlob, ...] = Field(default=(), description="Paths from the root of the site, as in match.")

@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 from limits import RateLimitItem
 
 from dispatcher import runtime
+from dispatcher.errors import LoadError, Problem
 from dispatcher.limiting import store
 from dispatcher.limiting.decision import Limiter
 from dispatcher.limiting.remote import RemoteLimiter
 from dispatcher.limiting.shared import SharedLimiter
+from dispatcher.shm.table import DEFAULT_SIZE
 
 OnStorageError = Literal["local", "allow", "deny"]
 
@@ -71,14 +73,21 @@ def open_limiter(counting: Counting) -> Limiter:
 
 
 def _open_shared(counting: Counting) -> Limiter:
-    return SharedLimiter(
-        counting.table,
-        counting.limits,
-        strategy=counting.strategy,
-        burst=counting.burst,
-        namespace=counting.namespace,
-        size=counting.size_bytes,
-    )
+    table, size = counting.table, counting.size_bytes
+    if size != DEFAULT_SIZE:
+        table = table.with_name(f"{table.name}-{size}")  # a file has one size: two would replace each other for ever
+    try:
+        return SharedLimiter(
+            table,
+            counting.limits,
+            strategy=counting.strategy,
+            burst=counting.burst,
+            namespace=counting.namespace,
+            size=size,
+        )
+    except OSError as error:
+        what = f"the shared memory {table} cannot be used: {error}; name another place with table:"
+        raise LoadError(Problem(what, "table")) from error
 
 
 def _import_client(uri: str) -> None:

@@ -36,10 +36,10 @@ from dispatcher.limiting.decision import Limiter
 from dispatcher.limiting.keys import key_function
 from dispatcher.limiting.notation import (
     By,
-    Cidr,
     ErrorStatus,
+    Exempt,
+    Match,
     Method,
-    PathGlob,
     Rate,
     StorageUri,
     check_strategy,
@@ -49,7 +49,8 @@ from dispatcher.limiting.opening import SHARED, Counting, OnStorageError, defaul
 from dispatcher.limiting.refusing import refuse, refuse_unavailable
 from dispatcher.limiting.rehearsal import Rehearsal
 from dispatcher.limiting.remote import Unavailable
-from dispatcher.shm.table import DEFAULT_SIZE
+from dispatcher.shm.cells import MOST
+from dispatcher.shm.table import DEFAULT_SIZE, SMALLEST
 from dispatcher.wsgi import MOUNT, StartResponse, WSGIApplication, WSGIEnvironment
 
 COUNTED: Final = "dispatcher.rate_limit.counted"  # who has counted this request: the identity of each limiter
@@ -57,26 +58,6 @@ COUNTED: Final = "dispatcher.rate_limit.counted"  # who has counted this request
 # The options that say what is counted. Limiters that differ in them have their own counters; a change of the others
 # (how a denial looks, where the counters are) keeps what was counted.
 _COUNTED_OPTIONS: Final = ("name", "by", "methods", "match", "exempt", "strategy", "burst", "cost", "ipv6_prefix")
-
-
-class Match(BaseModel):
-    """Which requests a limit is for: those that fit in both respects."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    methods: tuple[Method, ...] = Field(default=(), description="Methods; GET includes HEAD. Without any, all.")
-    paths: tuple[PathGlob, ...] = Field(
-        default=(), description="Paths from the root of the site, * for any characters. Without any, all."
-    )
-
-
-class Exempt(BaseModel):
-    """Which requests a limit is not for: those that fit in any respect."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cidrs: tuple[Cidr, ...] = Field(default=(), description="Networks of clients, such as 10.0.0.0/8.")
-    paths: tuple[PathGlob, ...] = Field(default=(), description="Paths from the root of the site, as in match.")
 
 
 class RateLimit:
@@ -91,7 +72,7 @@ class RateLimit:
 
         limits: tuple[Rate, ...] = Field(
             json_schema_extra={"minItems": 1},
-            description="Rates such as 50/second, 3000/minute or 10 per 5 minutes; all of them hold."
+            description="Rates such as 50/second, 3000/minute or 10 per 5 minutes; all of them hold.",
         )
         by: By = Field(
             default="client",
@@ -105,7 +86,7 @@ class RateLimit:
             default="moving-window", description="How hits are counted; docs/limits-storage.md says what each promises."
         )
         burst: int | None = Field(
-            default=None, ge=1, description="With token-bucket: how many requests may come at once."
+            default=None, ge=1, le=MOST, description="With token-bucket: how many requests may come at once."
         )
         cost: int = Field(default=1, ge=1, description="How many hits a request counts as.")
         storage: StorageUri = Field(
@@ -118,7 +99,9 @@ class RateLimit:
             validate_default=True,
             description="The file of the shared memory; without it, one in the runtime folder of the site.",
         )
-        size: Size = Field(default=DEFAULT_SIZE, description="The size of the shared memory.")
+        size: Size = Field(
+            default=DEFAULT_SIZE, description="The size of the shared memory; entries of one size share it."
+        )
         on_storage_error: OnStorageError = Field(
             default="local",
             description="While a store does not answer: count in shared memory (local), allow or deny every request.",
@@ -175,6 +158,13 @@ class RateLimit:
             if storage != SHARED and "strategy" in info.data:
                 check_strategy(storage, info.data["strategy"])
             return storage
+
+        @field_validator("size")
+        @classmethod
+        def _size_holds_a_counter(cls, size: int) -> int:
+            if size < SMALLEST:
+                raise _wrong(f"too small for a table of counters, write at least {SMALLEST} bytes")
+            return size
 
         @field_validator("table", mode="before")
         @classmethod

@@ -1,0 +1,499 @@
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from wsgiref.validate import validator
+
+import pytest
+from limits import parse
+from pydantic import ValidationError
+from werkzeug.test import create_environ, run_wsgi_app
+from werkzeug.wrappers import Response
+
+from dispatcher.fields import Site
+from dispatcher.limiting.decision import Decision
+from dispatcher.limiting.remote import Unavailable
+from dispatcher.middleware.rate_limit import RateLimit
+from dispatcher.mounts import MountTable
+from dispatcher.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class FakeLimiter:
+    """Allows `amount` hits of a key, for ever."""
+
+    def __init__(self, amount: int = 2, counts: Counter[str] | None = None) -> None:
+        self.limit = parse(f"{amount}/minute")
+        self.hits: Counter[str] = Counter() if counts is None else counts
+
+    def hit(self, key: str, cost: int = 1) -> Decision:
+        if self.hits[key] + cost > self.limit.amount:
+            return Decision(False, self.limit, 0, 60.0, 12.5)
+        self.hits[key] += cost
+        return Decision(True, self.limit, self.limit.amount - self.hits[key], 60.0, 0.0)
+
+
+class DeadLimiter:
+    def hit(self, key: str, cost: int = 1) -> Decision:
+        raise Unavailable(0.5)
+
+
+def limited(app: WSGIApplication, limiter: FakeLimiter | DeadLimiter | None = None, **options: Any) -> RateLimit:
+    limiter = limiter or FakeLimiter()
+    limits = [f"{limiter.limit.amount}/minute"] if isinstance(limiter, FakeLimiter) else ["2/minute"]
+    return RateLimit(app, limiter=limiter, **{"limits": limits, **options})
+
+
+def ask(app: WSGIApplication, path: str = "/", **environ: Any) -> Response:
+    environ.setdefault("environ_base", {"REMOTE_ADDR": "127.0.0.1"})
+    return Response(*run_wsgi_app(app, create_environ(path, **environ), buffered=True))
+
+
+def hello(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"hello"]
+
+
+def missing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("404 Not Found", [("Content-Type", "text/plain")])
+    return [b"no"]
+
+
+def generated(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"hel"
+    yield b"lo"
+
+
+def written(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    write(b"hel")
+    return [b"lo"]
+
+
+def changes_its_mind(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    try:
+        raise ValueError("late")
+    except ValueError:
+        start_response("500 Internal Server Error", [("Content-Type", "text/plain")], sys.exc_info())
+    return [b"hello"]
+
+
+def raises(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    raise LookupError("from the app")
+
+
+def strictly(app: WSGIApplication, **options: Any) -> WSGIApplication:
+    """A limiter between two validators."""
+    return validator(limited(validator(app), **options))
+
+
+def ask_strictly(app: WSGIApplication, method: str = "GET") -> tuple[str, dict[str, str], bytes]:
+    seen: dict[str, Any] = {}
+    parts: list[bytes] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        seen.update(status=status, headers=dict(headers))
+        return parts.append
+
+    environ = create_environ("/", method=method)
+    body = app(environ, start_response)
+    try:
+        parts.extend(body)
+    finally:
+        getattr(body, "close", lambda: None)()
+    return seen["status"], seen["headers"], b"".join(parts)
+
+
+@pytest.mark.parametrize("app", [hello, generated, written, changes_its_mind], ids=lambda app: app.__name__)
+def test_every_kind_of_app_stays_valid_wsgi_and_gets_the_header(app: WSGIApplication) -> None:
+    wrapped = strictly(app)
+
+    _, headers, body = ask_strictly(wrapped)
+
+    assert body == b"hello"
+    assert headers["RateLimit"] == '"2-per-minute";r=1;t=60'
+    assert headers["RateLimit-Policy"] == '"2-per-minute";q=2;w=60'
+
+
+def test_an_app_that_raises_still_does() -> None:
+    with pytest.raises(LookupError, match="from the app"):
+        ask_strictly(strictly(raises))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_denial_is_valid_wsgi(method: str) -> None:
+    wrapped = strictly(hello, limiter=FakeLimiter(1))
+    ask_strictly(wrapped, "GET")
+
+    status, headers, _ = ask_strictly(wrapped, method)
+
+    assert status == "429 Too Many Requests"
+    assert headers["Retry-After"] == "13"
+    assert headers["RateLimit"] == '"1-per-minute";r=0;t=13'
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_the_app_does_not_see_a_request_that_is_denied() -> None:
+    asked: list[str] = []
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        return hello(environ, start_response)
+
+    wrapped = limited(app)
+
+    statuses = [ask(wrapped, f"/{number}").status_code for number in range(4)]
+
+    assert statuses == [200, 200, 429, 429]
+    assert asked == ["/0", "/1"]
+
+
+def test_a_404_counts_too() -> None:
+    wrapped = limited(missing)
+
+    assert [ask(wrapped).status_code for _ in range(3)] == [404, 404, 429]
+
+
+def test_clients_are_counted_apart() -> None:
+    wrapped = limited(hello, FakeLimiter(1))
+
+    statuses = [
+        ask(wrapped, environ_base={"REMOTE_ADDR": client}).status_code
+        for client in ("1.1.1.1", "1.1.1.2", "1.1.1.1:80")
+    ]
+
+    assert statuses == [200, 200, 429]
+
+
+def test_clients_that_cannot_be_told_apart_are_counted_together() -> None:
+    wrapped = limited(hello, FakeLimiter(1))
+
+    assert [ask(wrapped, environ_base={"REMOTE_ADDR": ""}).status_code for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"methods": ["POST"]}, id="methods"),
+        pytest.param({"match": {"methods": ["POST"]}}, id="match"),
+    ],
+)
+def test_methods_can_be_given_short_or_in_match(options: dict[str, Any]) -> None:
+    wrapped = limited(hello, FakeLimiter(1), **options)
+
+    statuses = [ask(wrapped, method=method).status_code for method in ("GET", "POST", "GET", "POST")]
+
+    assert statuses == [200, 200, 200, 429]
+
+
+def test_what_does_not_match_or_is_exempt_does_not_count() -> None:
+    limiter = FakeLimiter(1)
+    options = {"match": {"paths": ["/api/*"]}, "exempt": {"paths": ["/api/health"], "cidrs": ["10.0.0.0/8"]}}
+    wrapped = limited(hello, limiter, **options)
+
+    answers = [ask(wrapped, path) for path in ("/", "/api/health", "/api/x", "/api//x", "/api/health")]
+    local = ask(wrapped, "/api/x", environ_base={"REMOTE_ADDR": "10.2.3.4"})
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 200]
+    assert ["RateLimit" in answer.headers for answer in answers] == [False, False, True, True, False]
+    assert local.status_code == 200
+    assert limiter.hits.total() == 1
+
+
+def test_the_cost_is_what_a_request_counts_as() -> None:
+    wrapped = limited(hello, FakeLimiter(5), cost=2)
+
+    assert [ask(wrapped).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_denial_can_have_another_status() -> None:
+    wrapped = limited(hello, FakeLimiter(1), status=503)
+
+    assert [ask(wrapped).status for _ in range(2)] == ["200 OK", "503 Service Unavailable"]
+
+
+def test_the_limiter_of_a_mount_counts_that_mount_alone() -> None:
+    counts: Counter[str] = Counter()
+    inner = {key: limited(hello, FakeLimiter(1, counts)) for key in ("/a", "/b")}
+    site = limited(MountTable(missing, inner), FakeLimiter(5, counts), name="site")
+
+    statuses = [ask(site, path).status_code for path in ("/a", "/b", "/a", "/b", "/", "/")]
+
+    assert statuses == [200, 200, 429, 429, 404, 429]
+    assert counts == {"\n127.0.0.1": 5, "/a\n127.0.0.1": 1, "/b\n127.0.0.1": 1}
+
+
+def test_of_several_limiters_the_client_sees_the_strictest() -> None:
+    site = limited(MountTable(missing, {"/a": limited(hello, FakeLimiter(2))}), FakeLimiter(5))
+
+    answers = [ask(site, path) for path in ("/a", "/", "/a", "/a")]
+
+    both = '"5-per-minute";q=5;w=60, "2-per-minute";q=2;w=60'
+    assert [answer.headers["RateLimit"] for answer in answers] == [
+        '"2-per-minute";r=1;t=60',
+        '"5-per-minute";r=3;t=60',
+        '"2-per-minute";r=0;t=60',
+        '"2-per-minute";r=0;t=13',
+    ]
+    assert [answer.headers["RateLimit-Policy"] for answer in answers] == [both, '"5-per-minute";q=5;w=60', both, both]
+    assert [len(answer.headers.getlist("RateLimit")) for answer in answers] == [1, 1, 1, 1]
+
+
+def test_an_entry_that_stands_twice_counts_a_request_once() -> None:
+    limiter = FakeLimiter(5)
+    wrapped = limited(limited(hello, limiter), limiter)
+
+    ask(wrapped)
+
+    assert limiter.hits.total() == 1
+
+
+@pytest.mark.parametrize(
+    ("style", "names"),
+    [
+        ("draft", ["RateLimit", "RateLimit-Policy"]),
+        ("legacy", ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]),
+        ("none", []),
+    ],
+)
+def test_the_style_of_the_headers_is_an_option(style: str, names: list[str]) -> None:
+    answer = ask(limited(hello, headers=style))
+
+    assert sorted(name for name, _ in answer.headers if "RateLimit" in name) == names
+
+
+def test_a_dry_run_denies_nothing_tells_the_client_nothing_and_logs(caplog: pytest.LogCaptureFixture) -> None:
+    wrapped = limited(hello, FakeLimiter(1), dry_run=True)
+
+    answers = [ask(wrapped) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert "RateLimit" not in answers[0].headers
+    assert caplog.messages == [
+        "dry run: 1-per-minute by client would have denied '127.0.0.1'; 0 more since the last such record"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        pytest.param({"on_storage_error": "deny"}, "503 Service Unavailable", id="deny"),
+        pytest.param({"on_storage_error": "allow"}, "200 OK", id="allow"),
+        pytest.param({"on_storage_error": "deny", "dry_run": True}, "200 OK", id="a dry run denies nothing"),
+    ],
+)
+def test_without_a_store_requests_are_allowed_or_denied(options: dict[str, Any], status: str) -> None:
+    answer = ask(limited(hello, DeadLimiter(), **options))
+
+    assert answer.status == status
+    assert answer.headers.get("Retry-After") == ("1" if answer.status_code == 503 else None)
+    assert "RateLimit" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("options", "where", "what"),
+    [
+        pytest.param(
+            {"limits": ["5/sec"]},
+            ("limits", 0),
+            "'5/sec' is not a rate, write one such as 50/second, 3000/minute or 10 per 5 minutes",
+            id="no unit",
+        ),
+        pytest.param(
+            {"limits": ["5/second; 9/minute"]},
+            ("limits", 0),
+            "'5/second; 9/minute' is not a rate, write one such as 50/second, 3000/minute or 10 per 5 minutes",
+            id="two in one",
+        ),
+        pytest.param(
+            {"limits": [50]},
+            ("limits", 0),
+            "expected a rate such as 50/second, 3000/minute or 10 per 5 minutes",
+            id="a number",
+        ),
+        pytest.param(
+            {"limits": ["0/second"]},
+            ("limits", 0),
+            "'0/second' would admit nothing, write a rate of at least 1",
+            id="zero",
+        ),
+        pytest.param(
+            {"limits": ["5 per 0 minutes"]},
+            ("limits", 0),
+            "'5 per 0 minutes' has a window of no length, write one such as 50/second or 10 per 5 minutes",
+            id="no window",
+        ),
+        pytest.param(
+            {"limits": ["99999999999999999999/second"]},
+            ("limits", 0),
+            "'99999999999999999999/second' is more than can be counted, write at most 4294967295",
+            id="too much",
+        ),
+        pytest.param({"limits": []}, ("limits",), "write at least one rate, such as 50/second", id="no rate"),
+        pytest.param(
+            {"limits": ["5/second", "5 per 1 second"]},
+            ("limits",),
+            "'5 per 1 second' stands here twice, leave one out",
+            id="a rate twice",
+        ),
+        pytest.param(
+            {"by": "ip"},
+            ("by",),
+            "expected client, header:NAME, cookie:NAME, path, global or an import string such as "
+            "package.module:function",
+            id="unknown key",
+        ),
+        pytest.param({"by": "header:"}, ("by",), "name the header, as in header:X-API-Key", id="no header"),
+        pytest.param({"by": "cookie:a b"}, ("by",), "name the cookie, as in cookie:session", id="no cookie"),
+        pytest.param(
+            {"by": "a.b:f()"},
+            ("by",),
+            "'a.b:f()' is a call; name the function itself, without parentheses",
+            id="a call",
+        ),
+        pytest.param({"methods": ["PSOT"]}, ("methods", 0), "unknown method 'PSOT', did you mean 'POST'?", id="a slip"),
+        pytest.param({"methods": ["A B"]}, ("methods", 0), "'A B' is not an HTTP method", id="no method"),
+        pytest.param(
+            {"match": {"methods": ["GET"]}, "methods": ["POST"]},
+            ("methods",),
+            "match has methods too, write them in one place",
+            id="methods twice",
+        ),
+        pytest.param(
+            {"match": {"paths": ["api/*"]}},
+            ("match", "paths", 0),
+            "a path starts with a slash, write '/api/*'",
+            id="relative path",
+        ),
+        pytest.param(
+            {"exempt": {"paths": ["/a%20b"]}},
+            ("exempt", "paths", 0),
+            "paths are matched after decoding, write the character itself instead of '%20'",
+            id="encoded path",
+        ),
+        pytest.param(
+            {"exempt": {"cidrs": ["10.0.0.1/8"]}},
+            ("exempt", "cidrs", 0),
+            "'10.0.0.1/8' is an address in a network, write '10.0.0.0/8' or the address alone",
+            id="address in a network",
+        ),
+        pytest.param(
+            {"exempt": {"cidrs": ["lan"]}},
+            ("exempt", "cidrs", 0),
+            "'lan' is not a network, write one such as 10.0.0.0/8 or 2001:db8::/32",
+            id="no network",
+        ),
+        pytest.param(
+            {"burst": 9}, ("burst",), "only token-bucket has a burst, write strategy: token-bucket", id="burst"
+        ),
+        pytest.param(
+            {"cost": 3},
+            ("cost",),
+            "a request that counts as 3 is never admitted, write at most 2",
+            id="cost over the limit",
+        ),
+        pytest.param(
+            {"strategy": "token-bucket", "storage": "redis://localhost:6379"},
+            ("storage",),
+            "redis:// cannot count by token-bucket; it can by moving-window, sliding-window-counter, fixed-window",
+            id="strategy that the store lacks",
+        ),
+        pytest.param(
+            {"storage": "redis://localhost:port"},
+            ("storage",),
+            "'localhost:port' is not a host and a port, write them as in localhost:6379",
+            id="no port",
+        ),
+        pytest.param(
+            {"storage": "redis+cluster://a:1,b:x"},
+            ("storage",),
+            "'b:x' is not a host and a port, write them as in localhost:6379",
+            id="no port in a cluster",
+        ),
+        pytest.param(
+            {"storage": "nosuch://localhost"},
+            ("storage",),
+            "'nosuch://localhost' is not a storage, write shared or a URI such as redis://localhost:6379; known "
+            "schemes are memcached, memory, mongodb, mongodb+srv, redis, redis+cluster, redis+sentinel, redis+unix, "
+            "rediss, valkey, valkey+cluster, valkey+sentinel, valkey+unix, valkeys",
+            id="unknown store",
+        ),
+        pytest.param(
+            {"size": "1KB"}, ("size",), "too small for a table of counters, write at least 4096 bytes", id="size"
+        ),
+        pytest.param(
+            {"status": 200},
+            ("status",),
+            "200 is not the status of an error, write one such as 429 or 503",
+            id="no error",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_way_out(
+    options: Mapping[str, Any], where: tuple[str | int, ...], what: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RateLimit.Options(**{"limits": ["2/minute"], **options})
+
+    assert [(error["loc"], error["msg"]) for error in caught.value.errors()] == [(where, what)]
+
+
+def test_a_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.limiting.notation.find_spec", lambda name: None)
+
+    with pytest.raises(ValidationError) as caught:
+        RateLimit.Options(limits=("2/minute",), storage="redis://localhost")
+
+    (error,) = caught.value.errors()
+    assert error["msg"] == ("redis:// needs the package 'redis', install it with: pip install 'wsgi-dispatcher[redis]'")
+
+
+def test_the_table_is_in_the_runtime_folder_of_the_site() -> None:
+    context = {"site": Site(Path("/site"), Path("/run/site"))}
+
+    default = RateLimit.Options.model_validate({"limits": ["2/minute"]}, context=context)
+    given = RateLimit.Options.model_validate({"limits": ["2/minute"], "table": "var/limits"}, context=context)
+
+    assert (default.table, given.table) == (Path("/run/site/limits"), Path("/site/var/limits"))
+
+
+def namespace(**options: Any) -> str:
+    return limited(hello, **options)._namespace
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"limits": ["2 per 1 minute"]}, id="the same limit, written otherwise"),
+        pytest.param({"status": 503, "headers": "none"}, id="how a denial looks"),
+        pytest.param({"dry_run": True}, id="a dry run that becomes serious"),
+        pytest.param({"storage": "redis://localhost", "on_storage_error": "deny"}, id="where is counted"),
+    ],
+)
+def test_counters_survive_a_change_of_options_that_do_not_change_what_is_counted(options: dict[str, Any]) -> None:
+    assert namespace(**options) == namespace()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limits": ["3/minute"]},
+        {"by": "global"},
+        {"methods": ["POST"]},
+        {"match": {"paths": ["/a"]}},
+        {"exempt": {"paths": ["/a"]}},
+        {"strategy": "fixed-window"},
+        {"name": "other"},
+    ],
+    ids=str,
+)
+def test_limiters_that_count_something_else_have_their_own_counters(options: dict[str, Any]) -> None:
+    assert namespace(**options) != namespace()
+
+
+def test_a_namespace_is_the_same_in_every_process() -> None:
+    assert namespace() == "e4a8015fed40af58"
