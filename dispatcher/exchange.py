@@ -128,6 +128,8 @@ class _Body:
         exchange = self._exchange
         try:
             for chunk in self._body:
+                if not exchange.status:
+                    exchange.failed = True  # PEP 3333: not before start_response; what the server does now is its reply
                 yield chunk
                 exchange.sent += len(chunk)  # asked for the next, so the server has taken this one
         except GeneratorExit:

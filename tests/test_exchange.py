@@ -284,6 +284,15 @@ def test_a_generator_that_is_never_asked_has_no_status_of_its_own() -> None:
     assert server.endings == [("499", 0, "client_gone")]
 
 
+def test_a_server_that_refuses_a_body_without_a_status_does_not_make_the_client_gone() -> None:
+    server = Server(fail_at=0, error=AssertionError("write() before start_response()"))
+
+    with pytest.raises(AssertionError):
+        server.serve(silent_app)
+
+    assert server.endings == [("500", 0, "error")]
+
+
 def test_a_status_that_the_server_refuses_is_not_recorded() -> None:
     def refuse(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Write:
         raise AssertionError(status)
