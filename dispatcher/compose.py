@@ -158,9 +158,7 @@ def _serve_static_folders(app: WSGIApplication, flask_app: Flask, wanted: bool |
         return app
     for found in isolation.static_folders(flask_app):
         if Path(found.folder).is_dir():
-            app = Static(
-                app, **dict(Static.Options(url=found.url, root=Path(found.folder), max_age=found.max_age or 0))
-            )
+            app = Static(app, url=found.url, root=found.folder, max_age=found.max_age)
     return app
 
 

@@ -21,8 +21,13 @@ from dispatcher.wsgi import MOUNT, REQUEST_ID, current_environ
 FORMAT: Final = "%(asctime)s %(levelname)s %(mount)s %(request_id)s %(name)s: %(message)s"
 
 # A line end or a terminal sequence in a message must not look like a record of its own.
-_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
-_CONTROL |= {ord("\r"): "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029", ord("\n"): "\n    "}
+_CONTROL: Final = {
+    **{code: f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))},
+    ord("\r"): "\\r",
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+    ord("\n"): "\n    ",
+}
 
 
 class RequestFormatter(logging.Formatter):

@@ -18,7 +18,7 @@ from wsgiref.util import is_hop_by_hop
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
-from whitenoise.responders import NotARegularFileError, Redirect  # type: ignore[import-untyped]  # no py.typed
+from whitenoise.responders import NotARegularFileError, Redirect
 
 from dispatcher.fields import Duration, Site, SitePath
 from dispatcher.staticfiles.answer import Answer, prepare, send

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 from wsgiref.headers import Headers
 
-from whitenoise import WhiteNoise  # type: ignore[import-untyped]  # it ships no py.typed
-from whitenoise.responders import (  # type: ignore[import-untyped]  # it ships no py.typed
+from whitenoise import WhiteNoise
+from whitenoise.responders import (
     FileEntry,
     MissingFileError,
     NotARegularFileError,
