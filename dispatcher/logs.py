@@ -66,7 +66,14 @@ def configure(options: Logging) -> None:
 
 def _file_handler(file: Path, options: Logging) -> logging.Handler:
     file.parent.mkdir(parents=True, exist_ok=True)
-    return RotatingFileHandler(file, maxBytes=options.max_bytes, backupCount=options.backups)
+    return RotatingFileHandler(
+        file,
+        maxBytes=options.max_bytes,
+        backupCount=options.backups,
+        when=options.when,
+        atTime=options.at,
+        compress=options.compress,
+    )
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def folder(tmp_path: Path) -> Path:
         ),
         pytest.param(
             "mounts:\n  /: hello:app\n  - x\n",
-            "config.yaml:3:3: this line is indented as a part of what stands above, and does not fit there",
+            "config.yaml:3:3: this line does not fit the block that starts in line 2, check the indentation\n"
+            "      - x\n      ^",
             id="syntax error",
         ),
         pytest.param(
