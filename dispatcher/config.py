@@ -98,9 +98,8 @@ def read(
         env=env,
         document=document,
     )
-    found = [*problems, *document.problems, *reader.problems]
-    if found:
-        raise ConfigError(_sorted(found))
+    if problems or document.problems or reader.problems:
+        raise ConfigError([*problems, *_sorted([*document.problems, *reader.problems])])
     return config
 
 

@@ -59,7 +59,7 @@ def _split(value: object) -> tuple[float, str]:
 
 def _site_path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise PydanticCustomError("path", "expected a path")
+        raise PydanticCustomError("path", "expected a path such as logs/app.log")
     site: Site | None = (info.context or {}).get("site")
     try:
         return below(site.root if site else Path(), value)

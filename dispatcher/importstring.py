@@ -38,9 +38,11 @@ def parse(text: str) -> ImportString:
     if len(text) > MAX_LENGTH:
         raise ValueError(f"an import string has at most {MAX_LENGTH} characters, write 'package.module:attribute'")
     module, colon, target = text.strip().partition(":")
+    if not module:
+        raise ValueError(f"{text!r} names no module, write 'package.module:attribute'")
+    _check_module(module)
     if not colon:
         raise ValueError(f"{text!r} names no attribute, write {_with_attribute(module)!r}")
-    _check_module(module)
     path, bracket, rest = target.partition("(")
     if not path.strip():
         raise ValueError(f"{text!r} names no attribute after the colon, write {module + ':app'!r}")
@@ -55,15 +57,13 @@ def _with_attribute(module: str) -> str:
     head, dot, last = module.rpartition(".")
     if dot and last in ("app", "application", "create_app", "make_app", "wsgi_app"):
         return f"{head}:{last}"
-    return f"{module}:app" if module else "package.module:attribute"
+    return f"{module}:app"
 
 
 def _check_module(module: str) -> None:
     if "/" in module or "\\" in module or module.endswith(".py"):
         dotted = module.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
-        raise ValueError(f"{module!r} is a file, name the module with dots: {dotted!r}")
-    if not module:
-        raise ValueError("no module before the colon, write 'package.module:attribute'")
+        raise ValueError(f"{module!r} is a file, write the module with dots: {dotted + ':app'!r}")
     if module.startswith("."):
         raise ValueError(f"{module!r} is relative, write the module's full name")
     for name in module.split("."):

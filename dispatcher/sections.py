@@ -38,7 +38,7 @@ def _check_when(value: str) -> str:
 
 def _check_format(value: str) -> str:
     try:
-        logging.Formatter(value, validate=True)
+        logging.Formatter(value or "empty", validate=True)
     except ValueError:
         raise PydanticCustomError(
             "format", "no format of log records, write one such as '%(levelname)s %(message)s'"

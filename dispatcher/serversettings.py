@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from gunicorn import util  # type: ignore[import-untyped]  # it ships no types
-from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
+from gunicorn import util
+from gunicorn.config import KNOWN_SETTINGS
 from gunicorn.config import Config as GunicornConfig
 
 from dispatcher.fields import below
@@ -101,7 +101,7 @@ def _check(gunicorn: GunicornConfig, name: str, value: Any) -> None:
     try:
         gunicorn.set(name, value)
     except Exception as error:  # noqa: BLE001  # whatever a validator of gunicorn raises is its message
-        raise ValueError(f"gunicorn does not take {got(value)}: {error}") from None
+        raise ValueError(f"gunicorn does not take it: {error}") from None
 
 
 def _check_type(setting: Any, value: Any) -> None:
@@ -111,6 +111,8 @@ def _check_type(setting: Any, value: Any) -> None:
         raise ValueError("no value; write one, or remove the line to keep gunicorn's own")
     if setting.type is not None and type(value) is not int:
         raise ValueError(f"expected a whole number, got {_number_meant(value)}")
+    if setting.type is not None and value < 0:
+        raise ValueError(f"expected 0 or more, got {value}")
     if validator == "validate_bool" and not isinstance(value, bool):
         raise ValueError(f"expected true or false, got {got(value, ('true or false',))}")
     if setting.name == "bind" and type(value) is int:

@@ -72,9 +72,9 @@ class Variables:
             return _checked(name, value)
         if form == "-":
             return text or ""
-        if form == "?" and text:
-            raise ValueError(f"the variable {name!r} is not set: {_short(text)}")
-        raise ValueError(f"the variable {name!r} is not set; set it, or write ${{{name}:-default}}")
+        state = "empty" if name in self._values else "not set"
+        way_out = f": {_short(text)}" if text else f"; set it, or write ${{{name}:-default}}"
+        raise ValueError(f"the variable {name!r} is {state}{way_out}")
 
 
 def _checked(name: str, value: str) -> str:

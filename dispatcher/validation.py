@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 _MOST: Final = 200  # more than anybody reads, and each costs a search for the key that was meant
-_COERCED: Final = ("int_type", "float_type", "bool_type")
+_COERCED: Final = ("int_type", "float_type", "bool_type", "time_type", "date_type", "datetime_type", "time_delta_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,11 @@ def _mistakes(model: type[BaseModel], data: Mapping[str, Any], details: Sequence
         by_path.setdefault(_path_in(data, detail), []).append(detail)
     made = []
     for path, here in by_path.items():
-        in_union = any(_through_union(detail, path) for detail in here)
+        # Of a union the alternative that got furthest was meant; and wrong entries are not missing from a list.
+        follows = any(len(detail["loc"]) > len(path) or detail["type"] == "too_short" for detail in here)
         deeper = any(other[: len(path)] == path and len(other) > len(path) for other in by_path)
-        if not (in_union and deeper):  # of a union, the alternative that fits best is the one that got furthest
-            made.append(_mistake(model, path, here))
+        if not (follows and deeper):
+            made.append(_mistake(model, path, here, _value_at(data, path)))
     return made
 
 
@@ -83,11 +84,14 @@ def _path_in(data: Any, detail: ErrorDetails) -> Path:
     return (*path, detail["loc"][-1]) if detail["type"] == "missing" else tuple(path)
 
 
-def _through_union(detail: ErrorDetails, path: Path) -> bool:
-    return len(detail["loc"]) > len(path)
+def _value_at(data: Any, path: Path) -> Any:
+    """The value as the file has it, which a validator may have changed before another found it wrong."""
+    for step in path:
+        data = data.get(step) if isinstance(data, Mapping) else data[step]
+    return data
 
 
-def _mistake(model: type[BaseModel], path: Path, details: list[ErrorDetails]) -> Mistake:
+def _mistake(model: type[BaseModel], path: Path, details: list[ErrorDetails], value: Any) -> Mistake:
     detail = details[0]
     match detail["type"]:
         case "missing":
@@ -95,16 +99,15 @@ def _mistake(model: type[BaseModel], path: Path, details: list[ErrorDetails]) ->
         case "extra_forbidden":
             return Mistake(path, "unknown key" + suggest(str(path[-1]), _known_keys(model, path[:-1])), key=True)
     if "[key]" in detail["loc"]:
-        return Mistake(path, f"this key is wrong: {_words(details)}", key=True)
-    return Mistake(path, _words(details))
+        return Mistake(path, f"this key is wrong: {_words(details, value)}", key=True)
+    return Mistake(path, _words(details, value))
 
 
-def _words(details: list[ErrorDetails]) -> str:
+def _words(details: list[ErrorDetails], value: Any) -> str:
     expected = [text for text in (expectation(detail) for detail in details) if text]
     if not expected:
         return other_wording(details[0])
     alternatives = list(dict.fromkeys(expected))
-    value = details[0]["input"]
     choices = [name for detail in details if detail["type"] == "literal_error" for name in choices_of(detail)]
     meant = closest(value, choices) if isinstance(value, str) else ""
     return f"expected {' or '.join(alternatives)}, got {got(value, alternatives)}{meant}"

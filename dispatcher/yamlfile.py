@@ -140,8 +140,8 @@ def show_path(data: Any, path: YAMLPath) -> str:
         step = steps.pop(0)
         if isinstance(step, str):
             shown += f".{step}"
-        elif shown.endswith("middleware") and (name := _name_of(here, step)):
-            same = [index for index in range(len(here)) if _name_of(here, index) == name]
+        elif shown.endswith("middleware") and (name := _name_of(_get(here, step))):
+            same = [index for index, entry in enumerate(here) if _name_of(entry) == name]
             shown += f".{name}" + (f"[{same.index(step) + 1}]" if len(same) > 1 else "")
             if steps[:1] == [name]:
                 here = here[step]
@@ -158,9 +158,8 @@ def _get(data: Any, step: str | int) -> Any:
     return data[step] if isinstance(data, list) and isinstance(step, int) and step < len(data) else None
 
 
-def _name_of(entries: Any, index: int) -> str:
+def _name_of(entry: Any) -> str:
     """The name of an entry of a `middleware:` list, which is a text or the only key of a mapping."""
-    entry = _get(entries, index)
     name = next(iter(entry)) if isinstance(entry, dict) and entry else entry
     return name if isinstance(name, str) else ""
 

@@ -32,14 +32,14 @@ def test_an_import_string_is_split_into_its_parts(text: str, expected: ImportStr
 
 
 WRONG = [
-    ("", "'' names no attribute, write 'package.module:attribute'"),
+    ("", "'' names no module, write 'package.module:attribute'"),
     ("todos", "'todos' names no attribute, write 'todos:app'"),
     ("apps.todos.create_app", "'apps.todos.create_app' names no attribute, write 'apps.todos:create_app'"),
     ("todos:", "'todos:' names no attribute after the colon, write 'todos:app'"),
     ("todos:()", "'todos:()' names no attribute after the colon, write 'todos:app'"),
-    (":app", "no module before the colon, write 'package.module:attribute'"),
-    ("apps/todos.py:app", "'apps/todos.py' is a file, name the module with dots: 'apps.todos'"),
-    ("./todos:app", "'./todos' is a file, name the module with dots: 'todos'"),
+    (":app", "':app' names no module, write 'package.module:attribute'"),
+    ("apps/todos.py:app", "'apps/todos.py' is a file, write the module with dots: 'apps.todos:app'"),
+    ("./todos.py", "'./todos.py' is a file, write the module with dots: 'todos:app'"),
     (".todos:app", "'.todos' is relative, write the module's full name"),
     ("a..b:app", "module 'a..b' has an empty part, write names with single dots between them"),
     ("my-app:app", "module 'my-app' holds 'my-app', which is no Python name"),
