@@ -36,7 +36,6 @@ _USERINFO: Final = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN_PARTS: Final = re.compile(r"[\W]+")
-_MAX_CACHED_NAME = 64  # the cache holds names that clients choose, so it is bounded in both directions
 
 
 class Redactor:
@@ -53,13 +52,11 @@ class Redactor:
         secret = _any_of([*SECRET_NAMES, *(name for name in names if not name.startswith("!"))])
         plain = _any_of(name[1:] for name in names if name.startswith("!"))
 
+        @lru_cache(maxsize=256)  # names of at most a request line or header each, as clients choose them
         def is_secret(name: str) -> bool:
             return any(secret(part) and not plain(part) for part in _parts(name))
 
-        cached = lru_cache(maxsize=1024)(is_secret)
-        self._is_secret: Callable[[str], bool] = lambda name: (
-            cached(name) if len(name) <= _MAX_CACHED_NAME else is_secret(name)
-        )
+        self._is_secret: Callable[[str], bool] = is_secret
 
     def __call__(self, url: str) -> str:
         if "=" not in url and "%" not in url and "@" not in url:
