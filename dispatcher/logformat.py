@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from operator import attrgetter
 from string import Formatter
 from typing import Final, NamedTuple
+
+from dispatcher.suggestions import suggest
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNSAFE_IN_QUOTES: Final = re.compile(r"[^ !#-\[\]-~]")
@@ -137,7 +138,7 @@ def _decode(value: str) -> str:
 
 
 _NAMED: Final[Mapping[str, Format]] = {"common": common, "combined": combined, "json": json_line}
-_A_TEMPLATE: Final = "a template such as {client} {path}"
+_A_TEMPLATE: Final = "or a template such as {client} {path}"
 
 # Fields whose text comes from the client or an app, and fields that are ours and need no escaping.
 _TEXTS: Final = ("client", "user", "host", "method", "path", "protocol", "referer", "user_agent", "mount", "request_id")
@@ -157,15 +158,10 @@ def compile_format(text: str) -> Format:
     if text in _NAMED:
         return _NAMED[text]
     if "{" not in text:
-        raise ValueError(f"unknown format {text!r}{_hint(text, [*_NAMED, _A_TEMPLATE])}")
+        raise ValueError(f"unknown format {text!r}{suggest(text, _NAMED, also=_A_TEMPLATE)}")
     if not text.replace("\t", "").isprintable():
         raise ValueError("a template is one line: it may hold no control characters but tabs")
     return _template(text)
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    close = get_close_matches(word, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(known)}"
 
 
 def _template(text: str) -> Format:
@@ -189,7 +185,7 @@ def _field(name: str, quoted: bool, separators: list[str]) -> Format:
     if name in _FIELDS:
         return _FIELDS[name]
     if name not in _TEXTS:
-        raise ValueError(f"unknown field {{{name}}}{_hint(name, [*_TEXTS, *_FIELDS])}")
+        raise ValueError(f"unknown field {{{name}}}{suggest(name, [*_TEXTS, *_FIELDS])}")
     get = attrgetter(name)
     if quoted:
         return lambda record: in_quotes(get(record))

@@ -247,15 +247,15 @@ def test_a_template_shows_an_unknown_size_as_a_hyphen() -> None:
 
 
 FIELDS = (
-    "client, user, host, method, path, protocol, referer, user_agent, mount, request_id, "
-    "time, clf_time, status, bytes, duration, duration_ms, outcome"
+    "bytes, clf_time, client, duration, duration_ms, host, method, mount, outcome, path, protocol, referer, "
+    "request_id, status, time, user, user_agent"
 )
 REFUSED = {
     "near a name": ("combind", "unknown format 'combind', did you mean 'combined'?"),
-    "no name": ("x", "unknown format 'x'; expected one of common, combined, json, a template such as {client} {path}"),
+    "no name": ("x", "unknown format 'x'; known are combined, common, json, or a template such as {client} {path}"),
     "near a field": ("{clent}", "unknown field {clent}, did you mean 'client'?"),
-    "no field": ("{zzz}", f"unknown field {{zzz}}; expected one of {FIELDS}"),
-    "no name in the braces": ("{}", f"unknown field {{}}; expected one of {FIELDS}"),
+    "no field": ("{zzz}", f"unknown field {{zzz}}; known are {FIELDS}"),
+    "no name in the braces": ("{}", f"unknown field {{}}; known are {FIELDS}"),
     "attribute": ("{path.x}", "unknown field {path.x}, did you mean 'path'?"),
     "conversion": ("{path!r}", "a field is a name alone, without a conversion or a format: write {path}"),
     "format": ("{status:>5}", "a field is a name alone, without a conversion or a format: write {status}"),
