@@ -1,0 +1,263 @@
+"""`Live`: the file that a log's path names now: finds and opens it, grants room in it, and rotates it.
+
+Everything here runs under the lock that all writers of the path share, and in no order a process could be killed in
+does it leave anything that the next one cannot go on from.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from time import monotonic
+from typing import Final
+
+from dispatcher.logfile import compression
+from dispatcher.logfile.backups import Backups
+from dispatcher.logfile.complaints import Complaints
+from dispatcher.logfile.opened import STANDARD, UNLIMITED, Opened, nothing_opened, open_file
+from dispatcher.logfile.schedule import Schedule
+from dispatcher.logfile.shared import (
+    GENERATION,
+    GRANTED_MS,
+    INODE,
+    ROTATING,
+    SIZE,
+    STARTED_MS,
+    TORN,
+    Alone,
+    Knowledge,
+    Shared,
+)
+
+LOOK_SECONDS: Final = 0.05  # a file that was renamed from outside is written to for so long at most
+_FORGET_MS: Final = 1000  # room that was granted earlier is used, or its owner is gone
+_LARGEST_GRANT: Final = 65536
+_OPEN_AGAIN_SECONDS: Final = 0.01
+_SHARE_AGAIN_SECONDS: Final = 10.0
+_ROTATE_AGAIN_SECONDS: Final = 1.0
+
+NOTHING: Final = nothing_opened()
+
+
+class Live:
+    """The live file of `path`; if it `rotates`, into `backups`, before it outgrows `max_bytes` and by `schedule`."""
+
+    def __init__(
+        self,
+        path: str,
+        backups: Backups,
+        complaints: Complaints,
+        *,
+        rotates: bool,
+        max_bytes: int = 0,
+        schedule: Schedule | None = None,
+        compress: bool = False,
+        mode: int = 0o640,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._backups = backups
+        self._complaints = complaints
+        self._rotates = rotates
+        self._max_bytes = max_bytes
+        self._schedule = schedule
+        self._compress = compress
+        self._mode = mode
+        self._clock = clock
+        self._real: str | None = None
+        self._knowledge: Knowledge = Alone()
+        self._find_again = self._open_again = self._rotate_again = 0.0
+        self._open_error = OSError()
+        self.file: Opened = NOTHING
+        """What was opened last; it may have been replaced since."""
+
+    @property
+    def real(self) -> str:
+        """The path with its links resolved."""
+        return self._real or (self._path if self._path in STANDARD else os.path.realpath(self._path))
+
+    def held(self) -> AbstractContextManager[object]:
+        """The lock, once it was taken for this path."""
+        return self._knowledge.held()
+
+    def lock(self) -> AbstractContextManager[object]:
+        """The lock that everybody who writes to this path uses now."""
+        now = monotonic()
+        if now >= self._find_again:
+            self._find_again = now + LOOK_SECONDS
+            before, self._real = self._real, None
+            if self.real != before or (self._rotates and self._knowledge.replaced()):
+                self._connect(self.real)
+            else:
+                self._real = before
+        return self._knowledge.held()
+
+    def _connect(self, real: str) -> None:
+        self.file = NOTHING
+        self._knowledge = Alone()
+        try:
+            if self._rotates and _is_regular(real):
+                os.makedirs(os.path.dirname(real), exist_ok=True)  # noqa: PTH103, PTH120  # paths are plain strings here
+                self._knowledge = Shared(real)
+            self._real = real
+        except OSError as error:
+            self._complaints.unrotated(error)
+            self._find_again = monotonic() + _SHARE_AGAIN_SECONDS
+
+    def ready(self, size: int) -> Opened:
+        """The live file with room for `size` bytes, which are taken; OSError if there is no such file."""
+        with self.lock():
+            file = self.current()
+            if self._may_rotate(file):
+                file = self._with_room(file, size)
+            else:
+                file.left = UNLIMITED
+            file.left -= size
+            return file
+
+    def rotate(self) -> None:
+        """Rotate now, due or not; an empty file is left as it is."""
+        with self.lock():
+            file = self.current()
+            if self._may_rotate(file) and file.size():
+                self._rotate(file)
+
+    def is_due(self, size: int) -> bool:
+        """Whether a record of `size` bytes would be the first of a new file."""
+        with self.lock():
+            file = self.current()
+            return file.regular and (self._is_full(file.size(), size) or self._is_over())
+
+    def forget(self) -> None:
+        """Close the file, and give back the room that it had."""
+        with self.held():
+            self._take_back(self.file)
+            self.file = NOTHING
+
+    def current(self) -> Opened:
+        """Under the lock: the file that the path names now, opened if it was not."""
+        now = monotonic()
+        file = self.file
+        if file is NOTHING or file.generation != file.words[GENERATION] or not self._is_at_path(file):
+            file = self._reopen(now)
+        file.until = now + LOOK_SECONDS
+        if self._schedule is not None:
+            file.until = min(file.until, now + self._schedule.due(self._started()) - self._clock())
+        return file
+
+    def _reopen(self, now: float) -> Opened:
+        old = self.file
+        try:
+            file = self._open(now)
+        except OSError:
+            if old.is_linked():
+                return old  # no descriptor left, or no permission: better in the renamed file than nowhere
+            raise
+        if file.regular:
+            self._adopt(file)
+        self.file = file
+        return file
+
+    def _open(self, now: float) -> Opened:
+        if now < self._open_again:
+            raise OSError(*self._open_error.args)
+        try:
+            file = open_file(self.real, self._mode, self._knowledge.words)
+        except OSError as error:
+            self._open_again, self._open_error = now + _OPEN_AGAIN_SECONDS, error
+            raise
+        return file
+
+    def _adopt(self, file: Opened) -> None:
+        """Make the shared knowledge fit the live file, which may have been put there by anybody."""
+        words = file.words
+        status = os.fstat(file.fd)
+        if words[INODE] != file.inode:
+            words[INODE] = file.inode
+            words[SIZE] = status.st_size
+            words[STARTED_MS] = int((status.st_mtime if status.st_size else self._clock()) * 1000)
+            words[GENERATION] += 1
+        elif status.st_size and status.st_mtime < self._started() - 0.5:
+            words[STARTED_MS] = int(status.st_mtime * 1000)
+        if words[TORN]:
+            os.write(file.fd, b"\n")
+            words[TORN] = 0
+        file.generation = words[GENERATION]
+
+    def _is_at_path(self, file: Opened) -> bool:
+        try:
+            status = os.stat(self._path)  # noqa: PTH116  # a third of the cost of Path.stat
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == (file.device, file.inode)
+
+    def _may_rotate(self, file: Opened) -> bool:
+        return self._rotates and file.regular and isinstance(self._knowledge, Shared)
+
+    def _with_room(self, file: Opened, size: int) -> Opened:
+        words = file.words
+        self._take_back(file)
+        now_ms = int(monotonic() * 1000)
+        actual = file.size()
+        forgotten = now_ms - words[GRANTED_MS] > _FORGET_MS
+        words[SIZE] = actual if forgotten else max(words[SIZE], actual)
+        if self._is_full(words[SIZE], size) or (actual and self._is_over()):
+            file = self._rotate(file)
+        words[GRANTED_MS] = now_ms
+        if not self._max_bytes:
+            file.left = UNLIMITED
+            return file
+        file.left = max(size, min((self._max_bytes - words[SIZE]) // 64, _LARGEST_GRANT))
+        words[SIZE] += file.left
+        return file
+
+    def _take_back(self, file: Opened) -> None:
+        if self._max_bytes and file.generation == file.words[GENERATION] and file.left < UNLIMITED // 2:
+            file.words[SIZE] = max(0, file.words[SIZE] - file.left)
+        file.left = 0
+
+    def _is_full(self, used: int, size: int) -> bool:
+        return used > 0 and 0 < self._max_bytes < used + size
+
+    def _is_over(self) -> bool:
+        return self._schedule is not None and self._clock() >= self._schedule.due(self._started())
+
+    def _started(self) -> float:
+        return self._knowledge.words[STARTED_MS] / 1000
+
+    def _rotate(self, file: Opened) -> Opened:
+        """Put the live file away and open a new one; the same file if that cannot be."""
+        words = file.words
+        if words[ROTATING] or monotonic() < self._rotate_again:
+            return file  # ROTATING: a signal handler logs in the middle of it
+        if self._knowledge.replaced():
+            self._find_again = 0.0
+            return file
+        if self._is_at_path(file):
+            words[ROTATING] = 1
+            try:
+                self._backups.put_away(self.real, self._started())
+            except Exception as error:  # noqa: BLE001  # also what a rotator of the app's own raises
+                self._complaints.unrotated(error)
+                self._rotate_again = monotonic() + _ROTATE_AGAIN_SECONDS
+            finally:
+                words[ROTATING] = 0
+            if self._is_at_path(file):
+                return file
+        words[GENERATION] += 1
+        words[INODE] = 0  # the number of a deleted file may come back at once
+        file = self.current()
+        if self._compress:
+            compression.start(self.real, self._backups, self._knowledge)
+        return file
+
+
+def _is_regular(path: str) -> bool:
+    """Whether a file is at `path`, or nothing yet."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
+    except OSError:
+        return True
