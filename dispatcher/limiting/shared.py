@@ -19,6 +19,7 @@ from typing import Final
 from limits import RateLimitItem
 
 from dispatcher.limiting.decision import Decision
+from dispatcher.limiting.places import Place, Places, charge, expires, look
 from dispatcher.limiting.windows import FixedWindow, SlidingWindowCounter, TokenBucket, Window, moving_window
 from dispatcher.runtime import make_folder
 from dispatcher.shm.cells import MOST, Cells
@@ -28,7 +29,6 @@ STRATEGIES: Final = ("moving-window", "fixed-window", "sliding-window-counter", 
 
 _SECOND: Final = 10**9
 _MARGIN: Final = 1000  # ns that a wait may lose as a float of seconds, on its way to a client and back
-_REMEMBERED: Final = 1024  # keys whose cells each process remembers, in about 300 KB
 
 
 class SharedLimiter:
@@ -61,13 +61,13 @@ class SharedLimiter:
         if cost < 0:
             raise ValueError(f"a cost is at least 0, not {cost}")
         counters = self._counters  # read once: another thread may be moving to a new table
-        places, table = counters.places(key), counters.table
+        places, table = counters.places[key], counters.table
         try:
             if table.acquire():
                 table.note_death()
             now = int(self._clock() * _SECOND)  # inside, so that the times a cell sees never go back
             place, left, wait = _decide(table, places, now, cost)
-            reset = table.cells.words[(place.at >> 3) + 2] - now if place.at else 0
+            reset = expires(table, place) - now
         finally:
             table.release()
         if now >= self._look_at:
@@ -116,48 +116,34 @@ class _Limit:
                 return moving_window(cells, amount, self.window_ns)
 
 
-class _Place:
-    """One key under one limit: its cell at `at`, where that is known and still true, and what was used in it."""
+class _Place(Place):
+    """A place that knows its limit."""
 
-    __slots__ = ("at", "limit", "tag", "used", "window")
+    __slots__ = ("limit",)
 
     def __init__(self, limit: _Limit, window: Window, tag: Tag) -> None:
+        super().__init__(window, tag)
         self.limit = limit
-        self.window = window
-        self.tag = tag
-        self.at = self.used = 0
 
 
 class _Counters:
-    """The limits in one table, and the places of the keys that were hit last."""
+    """The limits in one table."""
 
     def __init__(self, table: Table, limits: Sequence[_Limit]) -> None:
         self.table = table
+        self.places = Places(self._find)
         self._limits = [(limit, limit.window(table.cells)) for limit in limits]
-        self._places: dict[str, list[_Place]] = {}
 
-    def places(self, key: str) -> list[_Place]:
-        known = self._places.get(key)
-        if known is not None:
-            return known
+    def _find(self, key: str) -> list[_Place]:
         name = key.encode(errors="surrogatepass")
-        places = [_Place(limit, window, self.table.tag(limit.prefix + name)) for limit, window in self._limits]
-        if len(self._places) >= _REMEMBERED:
-            self._places.clear()  # the busy keys are back after one hit each, and there is no order to keep
-        self._places[key] = places
-        return places
+        return [_Place(limit, window, self.table.tag(limit.prefix + name)) for limit, window in self._limits]
 
 
 def _decide(table: Table, places: list[_Place], now: int, cost: int) -> tuple[_Place, int, int]:
     """The place that decides, what is left there, and the ns to wait; 0 when the hit is counted. Needs the mutex."""
-    words = table.cells.words
     chosen, least, longest = places[0], MOST, 0
     for place in places:
-        index = place.at >> 3
-        if words[index] != place.tag[0] or words[index + 1] != place.tag[1]:
-            place.at = table.find(place.tag)
-        place.used = place.window.used(place.at, now) if place.at else 0
-        left = place.window.capacity - place.used - cost
+        left = place.window.capacity - look(table, place, now) - cost
         if left < 0:
             wait = place.window.wait(place.at, now, cost) if cost <= place.window.capacity else place.limit.window_ns
             if wait > longest:
@@ -166,15 +152,8 @@ def _decide(table: Table, places: list[_Place], now: int, cost: int) -> tuple[_P
             chosen, least = place, left
     if not longest and cost:
         for place in places:
-            _charge(table, place, now, cost)
+            charge(table, place, now, cost)
     return chosen, least, longest
-
-
-def _charge(table: Table, place: _Place, now: int, cost: int) -> None:
-    # Looked at once more: making room for another limit of this hit may just have taken the cell.
-    if not place.at or table.cells.words[place.at >> 3] != place.tag[0]:
-        place.at, place.used = table.claim(place.tag, place.window.capacity, now), 0
-    place.window.charge(place.at, now, place.used, cost)
 
 
 def _check(limits: Sequence[RateLimitItem], strategy: str, burst: int | None) -> None:

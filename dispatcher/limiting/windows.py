@@ -137,7 +137,7 @@ def moving_window(cells: Cells, limit: int, window: int) -> Window:
 
 
 class MovingLog:
-    """The time of each hit that counts: exact to the nanosecond, for limits of up to 8."""
+    """The time at which each hit will be given back: exact to the nanosecond, for limits of up to 8."""
 
     __slots__ = ("_buffer", "_ints", "_window", "_words", "capacity")
 
@@ -147,7 +147,7 @@ class MovingLog:
         self.capacity = limit
 
     def used(self, at: int, now: int) -> int:
-        return len(self.times(at, now))
+        return len(self.leaving(at, now))
 
     def charge(self, at: int, now: int, used: int, cost: int) -> None:
         words, state = self._words, (at + STATE) >> 3
@@ -156,20 +156,20 @@ class MovingLog:
         self._ints[(at >> 2) + 6] = used + cost
         oldest = sorted(range(state, state + self.capacity), key=words.__getitem__)
         for slot in oldest[:cost]:
-            words[slot] = now
+            words[slot] = now + self._window
         words[(at >> 3) + 2] = now + self._window
 
     def wait(self, at: int, now: int, cost: int) -> int:
-        times = self.times(at, now)
-        return times[len(times) + cost - self.capacity - 1] + self._window - now
+        leaving = self.leaving(at, now)
+        return leaving[len(leaving) + cost - self.capacity - 1] - now
 
-    def times(self, at: int, now: int) -> list[int]:
-        """When the hits that count at `now` were, oldest first."""
+    def leaving(self, at: int, now: int) -> list[int]:
+        """When each of the hits that count at `now` will be given back, soonest first."""
         if now >= self._words[(at >> 3) + 2]:
             return []
         state = (at + STATE) >> 3
-        hits = sorted(self._words[state : state + self.capacity].tolist())
-        return hits[bisect_right(hits, now - self._window) :]
+        times = sorted(self._words[state : state + self.capacity].tolist())
+        return times[bisect_right(times, now) :]
 
 
 class MovingSegments:

@@ -121,13 +121,12 @@ class Table:
         """Count that a process died inside; by the order of its writes there is nothing to repair (`cells.py`)."""
         self.cells.words[_REPAIRS] += 1
 
-    def reset(self) -> int:
-        """Forget every counter; how many there were."""
-        cells = (len(self.cells.words) - _CELLS // 8) // (CELL // 8)
-        counting = 0
-        for index in range(_CELLS // 8 + 2, _CELLS // 8 + cells * (CELL // 8), CELL // 8):
-            counting += self.cells.words[index] > 0
-            self.cells.words[index] = 0
+    def reset(self, now: int) -> int:
+        """Forget every counter; how many there were that still counted something."""
+        words, counting = self.cells.words, 0
+        for index in range(_CELLS // 8 + 2, (_CELLS + self._buckets * _BUCKET) // 8, CELL // 8):
+            counting += words[index] > now
+            words[index] = 0
         return counting
 
     def warn(self) -> None:
