@@ -21,7 +21,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from dispatcher import importstring
-from dispatcher.limiting.opening import SHARED, client_package
+from dispatcher.limiting.opening import SHARED
+from dispatcher.limiting.store import client_package
 from dispatcher.shm.cells import MOST
 
 _RATE: Final = re.compile(r"\s*[0-9]+\s*(?:/|\s*per\s*)\s*[0-9]*\s*[a-z]+\s*", re.IGNORECASE)

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
 from limits import RateLimitItem
 
@@ -92,21 +91,7 @@ def _open_shared(counting: Counting) -> Limiter:
 
 def _import_client(uri: str) -> None:
     # Now, and not by the first request: it takes a tenth of a second.
-    importlib.import_module(client_package(uri) or "limits")
-
-
-def client_package(uri: str) -> str | None:
-    """The package that talks to the store at `uri`, where `limits` needs one."""
-    scheme = urlsplit(uri).scheme
-    for prefix, package in {
-        "redis": "redis",
-        "valkey": "valkey",
-        "memcached": "pymemcache",
-        "mongodb": "pymongo",
-    }.items():
-        if scheme.startswith(prefix):
-            return package
-    return None
+    importlib.import_module(store.client_package(uri) or "limits")
 
 
 def without_password(uri: str) -> str:

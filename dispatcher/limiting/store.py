@@ -20,6 +20,8 @@ from dispatcher.limiting.decision import Decision
 
 TIMEOUT_SECONDS: Final = 0.05
 
+_PACKAGES: Final = {"redis": "redis", "valkey": "valkey", "memcached": "pymemcache", "mongodb": "pymongo"}
+
 # Redis gives the time to live in whole seconds, rounded to the nearest: this much later it is true.
 _TTL_ROUNDING_SECONDS: Final = 0.5
 # `limits` counts an entry that is as old as the window to the window: a moment later it does not.
@@ -133,28 +135,32 @@ def connect(uri: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Storage:
     return cast(Storage, storage_from_string(uri, **client_options(uri, timeout_seconds)))
 
 
-def client_options(uri: str, timeout_seconds: float) -> dict[str, Any]:
-    """How each family of clients is told its timeouts, and to give up after one try."""
+def client_package(uri: str) -> str | None:
+    """The package that talks to the store at `uri`; None where `limits` needs none."""
     scheme = uri.partition(":")[0]
-    family = scheme.partition("+")[0].removesuffix("s")
-    if family in ("redi", "valkey"):
-        return _redis_options(scheme, "redis" if family == "redi" else family, timeout_seconds)
-    if family == "memcached":
+    return next((package for prefix, package in _PACKAGES.items() if scheme.startswith(prefix)), None)
+
+
+def client_options(uri: str, timeout_seconds: float) -> dict[str, Any]:
+    """How the client for `uri` is told its timeouts, and to give up after one try."""
+    package = client_package(uri)
+    if package in ("redis", "valkey"):
+        return _redis_options(uri, package, timeout_seconds)
+    if package == "pymemcache":
         return {"connect_timeout": timeout_seconds, "timeout": timeout_seconds}
-    if family == "mongodb":
-        milliseconds = round(timeout_seconds * 1000)
+    if package == "pymongo":
         names = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
-        return dict.fromkeys(names, milliseconds)
+        return dict.fromkeys(names, round(timeout_seconds * 1000))
     return {}
 
 
-def _redis_options(scheme: str, package: str, timeout_seconds: float) -> dict[str, Any]:
+def _redis_options(uri: str, package: str, timeout_seconds: float) -> dict[str, Any]:
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
         "retry": _no_retry(package),  # by default redis-py tries four times, with pauses
     }
-    if scheme.endswith("+sentinel"):
+    if uri.startswith(f"{package}+sentinel:"):
         # The sentinels are other servers, asked by other clients. A replica lags behind what was just counted.
         return {**options, "sentinel_kwargs": dict(options), "use_replicas": False}
     return options
