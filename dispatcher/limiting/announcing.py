@@ -40,8 +40,8 @@ class Draft:
     """Words decisions about `limits` as `RateLimit-Policy` and `RateLimit`."""
 
     def __init__(self, limits: Sequence[RateLimitItem]) -> None:
-        self._names = {limit: f'"{policy_name(limit)}"' for limit in limits}
-        self.policies = tuple(f"{name};q={limit.amount};w={limit.get_expiry()}" for limit, name in self._names.items())
+        self._names = tuple((limit, f'"{policy_name(limit)}"') for limit in limits)
+        self.policies = tuple(f"{name};q={limit.amount};w={limit.get_expiry()}" for limit, name in self._names)
         self._joined = ", ".join(self.policies)
 
     def fields(self, decision: Decision, policies: Iterable[str] = ()) -> Headers:
@@ -49,8 +49,14 @@ class Draft:
         reset = ceil(decision.reset_after) if decision.allowed else retry_after_seconds(decision)
         return [
             ("RateLimit-Policy", ", ".join(policies) or self._joined),
-            ("RateLimit", f"{self._names[decision.limit]};r={decision.remaining};t={reset}"),
+            ("RateLimit", f"{self._name(decision.limit)};r={decision.remaining};t={reset}"),
         ]
+
+    def _name(self, limit: RateLimitItem) -> str:
+        for known, name in self._names:
+            if known is limit:  # as a rule: its hash and its comparison are Python code, and slow
+                return name
+        return f'"{policy_name(limit)}"'
 
 
 class Legacy:

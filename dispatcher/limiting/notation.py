@@ -122,8 +122,10 @@ def _read_by(text: str) -> str:
 
 def _read_storage(text: str) -> str:
     scheme = urlsplit(text).scheme if "://" in text else ""
-    if text == SHARED or scheme == SHARED:
+    if text in (SHARED, f"{SHARED}://"):
         return SHARED
+    if scheme == SHARED:
+        raise _wrong("name the file of the shared memory as table, and its size as size; write storage: shared")
     schemes = sorted(known for known in known_schemes() if "async" not in known and known != SHARED)
     if scheme not in schemes:
         raise _wrong(

@@ -49,8 +49,9 @@ class Counting:
 
 
 def default_table() -> Path:
-    """The file of the shared memory of those who have no site: one for each user of this host."""
-    return runtime.site_folder(Path("/")) / "limits"
+    """The file of the shared memory where there is no site: of this user and this working directory, as ``shared://``
+    has it for other users of `limits`."""
+    return runtime.site_folder(Path.cwd() / "shared-limits") / "limits"
 
 
 def open_limiter(counting: Counting) -> Limiter:

@@ -86,11 +86,15 @@ def test_memory_is_a_store_of_one_process(tmp_path: Path) -> None:
     assert [limiter.hit("ann").allowed for _ in range(3)] == [True, True, False]
 
 
-def test_without_a_site_each_user_has_one_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_site_the_table_is_the_users_and_the_working_directorys(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
     table = default_table()
+    monkeypatch.chdir(tmp_path)
 
+    assert default_table() != table
     assert table.relative_to(tmp_path).parts[0] == f"dispatcher-{os.geteuid()}"
     assert (table.name, list(tmp_path.iterdir())) == ("limits", [])
 

@@ -403,6 +403,12 @@ def test_without_a_store_requests_are_allowed_or_denied(options: dict[str, Any],
             id="strategy that the store lacks",
         ),
         pytest.param(
+            {"storage": "shared:///srv/limits"},
+            ("storage",),
+            "name the file of the shared memory as table, and its size as size; write storage: shared",
+            id="table in the storage",
+        ),
+        pytest.param(
             {"storage": "redis://localhost:port"},
             ("storage",),
             "'localhost:port' is not a host and a port, write them as in localhost:6379",
