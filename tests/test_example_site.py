@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import PYTHON, Serving, run, serving
+from tests.serving import PYTHON, Serving, run, serving, wait_until
 
 ROOT = Path(__file__).parents[1]
 
@@ -96,9 +96,13 @@ def test_each_request_is_one_line_of_the_request_log(site: Serving) -> None:
     for path in paths:
         site.request(path)
 
-    lines = (site.folder / "logs" / "access.log").read_text().splitlines()
+    def counts() -> list[int]:
+        lines = (site.folder / "logs" / "access.log").read_text().splitlines()
+        return [sum(f'"GET {path} HTTP/1.1"' in line for line in lines) for path in paths]
 
-    assert [sum(f'"GET {path} HTTP/1.1"' in line for line in lines) for path in paths] == [1] * len(paths)
+    # A record is written when the server has closed the response, which is after the client has read it.
+    wait_until(lambda: sum(counts()) >= len(paths))
+    assert counts() == [1] * len(paths)
 
 
 def test_the_log_has_records_of_two_apps_with_mount_and_request_id(site: Serving, users: None) -> None:
