@@ -369,7 +369,6 @@ def test_options_are_the_constructors_arguments() -> None:
     }
 
 
-AT_ALONE = "a time of day goes with 'when: midnight' or W0 to W6, write one of them"
 PARAMETER = "expected the name of a parameter such as ticket, *_id or !code"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "format": ({"format": "combind"}, "unknown format 'combind', did you mean 'combined'?"),
@@ -379,9 +378,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "brackets in a name": ({"redact": ["a[b]"]}, PARAMETER),
     "size": ({"max_bytes": "big"}, "expected a size such as 50MB, 64KiB or a number of bytes"),
     "flush": ({"flush": 0}, "Input should be greater than 0"),
-    "when": ({"when": "noon"}, "expected midnight, S, M, H, D, or W0 (Monday) to W6"),
-    "at by the hour": ({"when": "H", "at": "03:30"}, AT_ALONE),
-    "at alone": ({"at": "03:30"}, AT_ALONE),
 }
 
 
