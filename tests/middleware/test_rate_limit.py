@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,6 +9,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+import yaml
 from limits import parse
 from pydantic import ValidationError
 from werkzeug.test import create_environ, run_wsgi_app
@@ -503,3 +505,33 @@ def test_limiters_that_count_something_else_have_their_own_counters(options: dic
 
 def test_a_namespace_is_the_same_in_every_process() -> None:
     assert namespace() == "e4a8015fed40af58"
+
+
+def examples() -> Iterator[Any]:
+    """Every `rate_limit:` in the YAML of the page for users."""
+    page = Path(__file__).parents[2] / "docs" / "rate-limits.md"
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+        yield from entries(yaml.safe_load(block))
+
+
+def entries(data: Any) -> Iterator[Any]:
+    if isinstance(data, dict):
+        if "rate_limit" in data:
+            yield data["rate_limit"]
+        data = list(data.values())
+    for value in data if isinstance(data, list) else ():
+        yield from entries(value)
+
+
+@pytest.mark.parametrize("options", list(examples()), ids=str)
+def test_the_examples_for_users_are_right(options: dict[str, Any]) -> None:
+    RateLimit.Options.model_validate(options)
+
+
+def test_every_option_is_explained_to_users() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rate-limits.md").read_text()
+
+    explained = re.findall(r"^\| `(\w+)` \|", page.partition("## Options")[2].partition("###")[0], re.MULTILINE)
+
+    assert explained == list(RateLimit.Options.model_fields)
+    assert all(field.description for field in RateLimit.Options.model_fields.values())
