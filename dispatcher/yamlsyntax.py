@@ -97,6 +97,8 @@ def _bad_start(char: str) -> str:
 
 
 def _no_key(text: str, here: int, began: int) -> str:
+    if text.startswith(":", here):
+        return "a key is missing before this ':', write one"
     before = text[text.rfind("\n", 0, here) + 1 : here]
     if before.strip():
         return "text after the end of a value; remove it, or put the whole value in quotes"
