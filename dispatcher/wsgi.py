@@ -95,7 +95,8 @@ def after(environ: WSGIEnvironment, body: Iterable[bytes], done: Callable[[], ob
     """
     if is_file_wrapper(environ, body):
         try:
-            body.close = Body(_Closing(body), done).close  # type: ignore[attr-defined]  # an instance attribute wins
+            closing = Body(_Closing(body), done)  # type: ignore[arg-type]  # closed, never iterated
+            body.close = closing.close  # type: ignore[attr-defined]  # an instance attribute wins
         except AttributeError:
             pass  # a C type, as in mod_wsgi and uWSGI: no sendfile, but right
         else:
@@ -110,9 +111,6 @@ class _Closing:
 
     def __init__(self, body: object) -> None:
         self.close = getattr(body, "close", lambda: None)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(())
 
 
 def respond(
