@@ -381,6 +381,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def test_globs_are_taken_as_they_are() -> None:
+    given = options(exclude=["/health", "*.png"], redact=["ticket", "*_ref", "!code", "!*"])
+
+    assert given.exclude == ("/health", "*.png")
+    assert given.redact == ("ticket", "*_ref", "!code", "!*")
+
+
 @pytest.mark.parametrize(("given", "message"), REFUSED.values(), ids=REFUSED)
 def test_an_option_that_cannot_work_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as raised:

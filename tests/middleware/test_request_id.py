@@ -205,3 +205,7 @@ def test_options_are_the_constructors_arguments() -> None:
 
     assert options == {"header": "X-Request-ID", "trust": True}
     assert MADE.fullmatch(Answer(RequestId(list_app, **options)).ids[0])
+
+
+def test_another_header_is_taken_as_it_is() -> None:
+    assert RequestId.Options(header="X-Correlation-ID").header == "X-Correlation-ID"
