@@ -113,7 +113,7 @@ def announcing(environ: WSGIEnvironment, start_response: StartResponse, notice: 
         return start_response
     environ[NOTICES] = notices = [notice]
 
-    def telling(status: str, headers: Headers, exc_info: Any = None, /) -> Any:
+    def telling(status: str, headers: Headers, exc_info: Any = None) -> Any:
         told = [*headers, *announce(notices)]
         return start_response(status, told) if exc_info is None else start_response(status, told, exc_info)
 

@@ -10,6 +10,8 @@ from wsgiref.validate import validator
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from limits import parse
 from pydantic import ValidationError
 from werkzeug.test import create_environ, run_wsgi_app
@@ -18,6 +20,7 @@ from werkzeug.wrappers import Response
 from dispatcher.fields import Site
 from dispatcher.limiting.decision import Decision
 from dispatcher.limiting.remote import Unavailable
+from dispatcher.limiting.shared import SharedLimiter
 from dispatcher.middleware.rate_limit import RateLimit
 from dispatcher.mounts import MountTable
 from dispatcher.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -535,3 +538,43 @@ def test_every_option_is_explained_to_users() -> None:
 
     assert explained == list(RateLimit.Options.model_fields)
     assert all(field.description for field in RateLimit.Options.model_fields.values())
+
+
+@pytest.mark.parametrize("strategy", ["moving-window", "sliding-window-counter", "fixed-window", "token-bucket"])
+@pytest.mark.parametrize("pause", [0.0, 0.37, 1.9])
+def test_who_waits_as_long_as_retry_after_says_is_admitted(strategy: str, pause: float, tmp_path: Path) -> None:
+    now = 1000.0
+    limits = ["3/second", "10/10 second"]
+    counted = SharedLimiter(
+        tmp_path / "limits", [parse(limit) for limit in limits], strategy=strategy, clock=lambda: now
+    )
+    wrapped = RateLimit(hello, limits=limits, strategy=strategy, limiter=counted)
+    denied = 0
+
+    for _ in range(60):
+        answer = ask(wrapped)
+        if answer.status_code == 429:
+            denied += 1
+            now += int(answer.headers["Retry-After"])
+            assert ask(wrapped).status_code == 200
+        now += pause / 3
+
+    assert denied > 0
+
+
+@given(
+    segments=st.lists(st.sampled_from(["a", "b", "secret", "a.b", "é"]), min_size=1, max_size=4),
+    dodges=st.lists(st.sampled_from(["", "/", "//", "/.", "/./.", "/x/..", "/./x/../"]), min_size=5, max_size=5),
+    method=st.sampled_from(["POST", "post", "Post"]),
+)
+def test_no_spelling_of_a_path_gets_round_its_limit(segments: list[str], dodges: list[str], method: str) -> None:
+    limiter = FakeLimiter(1)
+    path = "/" + "/".join(segments)
+    wrapped = limited(hello, limiter, by="global", match={"methods": ["POST"], "paths": [path]}, headers="none")
+    spelled = "".join(f"{dodge}/{segment}" for dodge, segment in zip(dodges, segments, strict=False)) + dodges[-1]
+    environ = create_environ("/", method="POST")
+    environ.update(PATH_INFO=spelled.encode().decode("latin-1"), REQUEST_METHOD=method)
+
+    run_wsgi_app(wrapped, environ)
+
+    assert limiter.hits.total() == 1
