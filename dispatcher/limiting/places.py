@@ -32,18 +32,18 @@ class Place:
 class Places(Generic[K, P]):
     """The places of up to 1,024 keys; `make` finds out those of a new one."""
 
-    __slots__ = ("_known", "_make")
+    __slots__ = ("_make", "known")
 
     def __init__(self, make: Callable[[K], P]) -> None:
         self._make = make
-        self._known: dict[K, P] = {}
+        self.known: dict[K, P] = {}
 
     def __getitem__(self, key: K) -> P:
-        place = self._known.get(key)
+        place = self.known.get(key)  # what is in a hurry does this itself
         if place is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()  # busy keys are back after one hit each; keeping an order costs more
-            place = self._known[key] = self._make(key)
+            if len(self.known) >= _REMEMBERED:
+                self.known.clear()  # busy keys are back after one hit each; keeping an order costs more
+            place = self.known[key] = self._make(key)
         return place
 
 

@@ -61,19 +61,26 @@ class SharedLimiter:
         if cost < 0:
             raise ValueError(f"a cost is at least 0, not {cost}")
         counters = self._counters  # read once: another thread may be moving to a new table
-        places, table = counters.places[key], counters.table
+        places = counters.places.known.get(key) or counters.places[key]
+        table = counters.table
         try:
             if table.acquire():
                 table.note_death()
             now = int(self._clock() * _SECOND)  # inside, so that the times a cell sees never go back
-            place, left, wait = _decide(table, places, now, cost)
-            reset = expires(table, place) - now
+            if len(places) == 1:
+                place = places[0]
+                left, wait = _decide(table, place, now, cost)
+            else:
+                place, left, wait = _decide_all(table, places, now, cost)
+            reset = table.cells.words[(place.at >> 3) + 2] - now if place.at else 0
         finally:
             table.release()
         if now >= self._look_at:
             self._look(now)
-        retry = (wait + _MARGIN) / _SECOND if wait else 0.0
-        return Decision(not wait, place.limit.item, max(left, 0), max(reset, 0) / _SECOND, retry)
+        reset_after = reset / _SECOND if reset > 0 else 0.0
+        if wait:
+            return Decision(False, place.limit.item, left, reset_after, (wait + _MARGIN) / _SECOND)
+        return Decision(True, place.limit.item, left, reset_after, 0.0)
 
     def stats(self) -> Stats:
         """How full the table is, and whether it is too small; takes some milliseconds."""
@@ -117,13 +124,14 @@ class _Limit:
 
 
 class _Place(Place):
-    """A place that knows its limit."""
+    """A place that knows its limit; it has no room for 1 before `full_until` while its cell's `expires` is `full_as`."""
 
-    __slots__ = ("limit",)
+    __slots__ = ("full_as", "full_until", "limit")
 
     def __init__(self, limit: _Limit, window: Window, tag: Tag) -> None:
         super().__init__(window, tag)
         self.limit = limit
+        self.full_as = self.full_until = 0
 
 
 class _Counters:
@@ -131,7 +139,7 @@ class _Counters:
 
     def __init__(self, table: Table, limits: Sequence[_Limit]) -> None:
         self.table = table
-        self.places = Places(self._find)
+        self.places: Places[str, list[_Place]] = Places(self._find)
         self._limits = [(limit, limit.window(table.cells)) for limit in limits]
 
     def _find(self, key: str) -> list[_Place]:
@@ -139,15 +147,42 @@ class _Counters:
         return [_Place(limit, window, self.table.tag(limit.prefix + name)) for limit, window in self._limits]
 
 
-def _decide(table: Table, places: list[_Place], now: int, cost: int) -> tuple[_Place, int, int]:
-    """The place that decides, what is left there, and the ns to wait; 0 when the hit is counted. Needs the mutex."""
+def _decide(table: Table, place: _Place, now: int, cost: int) -> tuple[int, int]:
+    """What is left, and the ns to wait; 0 when the hit is counted. Needs the mutex."""
+    words, index = table.cells.words, place.at >> 3
+    if words[index] == place.first and words[index + 1] == place.second:
+        if now < place.full_until and words[index + 2] == place.full_as and cost == 1:
+            return 0, place.full_until - now
+        used = place.window.used(place.at, now)
+    else:
+        used = look(table, place, now)
+    left = place.window.capacity - used - cost
+    if left < 0:
+        return max(left + cost, 0), _wait(table, place, now, cost)
+    if cost:
+        place.used = used
+        charge(table, place, now, cost)
+    return left, 0
+
+
+def _wait(table: Table, place: _Place, now: int, cost: int) -> int:
+    if cost > place.window.capacity:
+        return place.limit.window_ns
+    wait = place.window.wait(place.at, now, cost)
+    if cost == 1:  # remembered, because a client over its limit may knock a thousand times a second
+        place.full_until, place.full_as = now + wait, expires(table, place)
+    return wait
+
+
+def _decide_all(table: Table, places: list[_Place], now: int, cost: int) -> tuple[_Place, int, int]:
+    """The place that decides, what is left there, and the ns to wait."""
     chosen, least, longest = places[0], MOST, 0
     for place in places:
         left = place.window.capacity - look(table, place, now) - cost
         if left < 0:
-            wait = place.window.wait(place.at, now, cost) if cost <= place.window.capacity else place.limit.window_ns
+            wait = _wait(table, place, now, cost)
             if wait > longest:
-                chosen, least, longest = place, left + cost, wait
+                chosen, least, longest = place, max(left + cost, 0), wait
         elif left < least and not longest:
             chosen, least = place, left
     if not longest and cost:

@@ -177,10 +177,24 @@ class MovingSegments:
 
     A window's length before `now` touches only segments that are counted, so no more than `capacity` are ever admitted
     in it. A hit is given back when its segment has wholly left, at most one segment late; or, with all the others, when
-    a window has passed since the last hit.
+    a window has passed since the last hit. Segments begin at the same times for all keys.
     """
 
-    __slots__ = ("_buffer", "_ints", "_ring", "_segment", "_shift", "_slots", "_window", "_words", "capacity")
+    __slots__ = (
+        "_begun",
+        "_buffer",
+        "_ints",
+        "_over",
+        "_ring",
+        "_running",
+        "_segment",
+        "_shift",
+        "_slot",
+        "_slots",
+        "_window",
+        "_words",
+        "capacity",
+    )
 
     def __init__(self, cells: Cells, limit: int, window: int) -> None:
         self._words, self._ints, self._buffer = cells.words, cells.ints, cells.buffer
@@ -192,26 +206,31 @@ class MovingSegments:
         self._segment = -(-window // (self._slots - 1))
         self._window = window
         self.capacity = limit
+        self._run(0)
 
     def used(self, at: int, now: int) -> int:
         expires = self._words[(at >> 3) + 2]
         if now >= expires:
             return 0
-        if now // self._segment == (expires - self._window) // self._segment:
+        if not self._begun <= now < self._over:
+            self._run(now)
+        if expires - self._window >= self._begun:
             return self._ints[(at >> 2) + 6]
         return sum(self.counts(at, now))
 
     def charge(self, at: int, now: int, used: int, cost: int) -> None:
         words, index = self._words, (at >> 3) + 2
-        expires, running = words[index], now // self._segment
+        last = words[index] - self._window
         first = (at + STATE) >> self._shift
-        if now >= expires:
+        if not self._begun <= now < self._over:
+            self._run(now)
+        if now >= words[index]:
             self._buffer[at + STATE : at + CELL] = _ZEROS
-        else:
-            for begun in range((expires - self._window) // self._segment + 1, running + 1):
+        elif last < self._begun:
+            for begun in range(last // self._segment + 1, self._running + 1):
                 self._ring[first + begun % self._slots] = 0
         self._ints[(at >> 2) + 6] = used + cost
-        self._ring[first + running % self._slots] += cost
+        self._ring[first + self._slot] += cost
         words[index] = now + self._window
 
     def wait(self, at: int, now: int, cost: int) -> int:
@@ -230,3 +249,10 @@ class MovingSegments:
         ring = self._ring[first : first + self._slots].tolist()
         gone = now // self._segment - newest
         return (ring[oldest:] + ring[:oldest])[gone:] + [0] * gone
+
+    def _run(self, now: int) -> None:
+        """Remember the segment that runs at `now`, for the many hits that follow in it."""
+        self._running = now // self._segment
+        self._begun = self._running * self._segment
+        self._over = self._begun + self._segment
+        self._slot = self._running % self._slots

@@ -15,7 +15,6 @@ import logging
 import mmap
 import secrets
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -95,11 +94,10 @@ class Table:
 
     def find(self, tag: Tag) -> int:
         """The byte offset of the tag's cell, or 0 when it has none."""
-        first, second = tag
-        for bucket in (first % self._buckets, second % self._buckets):
-            start = _CELLS + bucket * _BUCKET
+        for half in tag:
+            start = _CELLS + half % self._buckets * _BUCKET
             heads = _HEADS.unpack_from(self.buffer, start)
-            if first in heads[::_FIELDS]:
+            if tag[0] in heads[::_FIELDS]:
                 for way in range(_WAYS):
                     if heads[way * _FIELDS : way * _FIELDS + 2] == tag:
                         return start + way * CELL
@@ -146,19 +144,20 @@ class Table:
     def _room(self, tag: Tag, now: int) -> int:
         """The offset of a free cell in the emptier of the tag's two buckets, or else of the least important cell."""
         best: list[int] = []
-        rivals: list[tuple[float, int, int]] = []
-        for bucket in {tag[0] % self._buckets, tag[1] % self._buckets}:
-            cells = list(self._ends(bucket))
-            free = [at for at, ends, _ in cells if ends <= now]
-            best = max(best, free, key=len)
-            rivals.extend((rank, ends, at) for at, ends, rank in cells)
-        return best[0] if best else min(rivals)[2]
+        for half in tag:
+            start = _CELLS + half % self._buckets * _BUCKET
+            ends = _HEADS.unpack_from(self.buffer, start)[2::_FIELDS]
+            free = [start + way * CELL for way, end in enumerate(ends) if end <= now]
+            if len(free) > len(best):
+                best = free
+        return best[0] if best else min(self._rank(tag[0]), self._rank(tag[1]))[2]
 
-    def _ends(self, bucket: int) -> Iterator[tuple[int, int, float]]:
-        start = _CELLS + bucket * _BUCKET
-        heads = iter(_HEADS.unpack_from(self.buffer, start))
-        for at, (_, _, ends, used, limit) in enumerate(zip(*[heads] * _FIELDS, strict=True)):
-            yield start + at * CELL, ends, min(1.0, used / (limit or 1))
+    def _rank(self, half: int) -> tuple[float, int, int]:
+        """The least important cell of a full bucket: how much of its limit is used, when it ends, and its offset."""
+        start = _CELLS + half % self._buckets * _BUCKET
+        heads = _HEADS.unpack_from(self.buffer, start)
+        ranks = zip(heads[3::_FIELDS], heads[4::_FIELDS], heads[2::_FIELDS], strict=True)
+        return min((used / limit, end, start + way * CELL) for way, (used, limit, end) in enumerate(ranks))
 
     def _note_eviction(self, now: int) -> None:
         words = self.cells.words
