@@ -101,7 +101,7 @@ def _check(gunicorn: GunicornConfig, name: str, value: Any) -> None:
     try:
         gunicorn.set(name, value)
     except Exception as error:  # noqa: BLE001  # whatever a validator of gunicorn raises is its message
-        raise ValueError(f"gunicorn does not take it: {error}") from None
+        raise ValueError(f"gunicorn does not take it: {str(error).strip()}") from None
 
 
 def _check_type(setting: Any, value: Any) -> None:

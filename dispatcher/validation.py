@@ -99,7 +99,7 @@ def _mistake(model: type[BaseModel], path: Path, details: list[ErrorDetails], va
         case "extra_forbidden":
             return Mistake(path, "unknown key" + suggest(str(path[-1]), _known_keys(model, path[:-1])), key=True)
     if "[key]" in detail["loc"]:
-        return Mistake(path, f"this key is wrong: {_words(details, value)}", key=True)
+        return Mistake(path, f"this key is wrong: {_words(details, path[-1])}", key=True)
     return Mistake(path, _words(details, value))
 
 

@@ -23,7 +23,9 @@ _EXPECTED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("literal_error", "enum"), "{expected}"),
     **dict.fromkeys(("time_type", "time_parsing"), "a time of day such as 03:30"),
     **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), "a date such as 2030-01-31"),
-    **dict.fromkeys(("datetime_type", "datetime_parsing"), "a date and time such as 2030-01-31T03:30"),
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_from_date_parsing"), "a date and time such as 2030-01-31T03:30"
+    ),
     **dict.fromkeys(("pattern_type", "pattern_regex"), "a regular expression"),
     **dict.fromkeys(("url_type", "url_parsing", "url_syntax_violation"), "a URL"),
     **dict.fromkeys(("ip_v4_address", "ip_v6_address", "ip_any_address"), "an IP address"),
@@ -97,7 +99,7 @@ def _text_meant(value: str, expected: Sequence[str]) -> str:
     word = value.strip().lower()
     if _BOOL in expected and word in (*_TRUE_WORDS, *_FALSE_WORDS):
         return f"; write {'true' if word in _TRUE_WORDS else 'false'}"
-    if _LIST in expected and len(value) < _SHOWN:
+    if _LIST in expected and 0 < len(value) < _SHOWN:
         return f"; write [{value}]"
     if (_WHOLE in expected or _NUMBER in expected) and word.removeprefix("-").isdecimal():
         return "; write it without quotes" if str(int(word)) == word else f"; write {int(word)}"
