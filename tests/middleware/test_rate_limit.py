@@ -472,6 +472,25 @@ def test_the_table_is_in_the_runtime_folder_of_the_site() -> None:
     assert (default.table, given.table) == (Path("/run/site/limits"), Path("/site/var/limits"))
 
 
+@pytest.mark.parametrize(
+    ("option", "written", "read"),
+    [
+        ("storage", "shared", "shared"),
+        ("storage", "shared://", "shared"),
+        ("storage", "redis://localhost", "redis://localhost"),
+        ("storage", "redis+sentinel://:pass:word@a:1,b:2/main", "redis+sentinel://:pass:word@a:1,b:2/main"),
+        ("size", "64MiB", 64 * 2**20),
+        ("methods", ["post", "Purge"], ("POST", "PURGE")),
+        ("status", 503, 503),
+        ("ipv6_prefix", 56, 56),
+    ],
+)
+def test_options_are_read(option: str, written: Any, read: Any) -> None:
+    options = RateLimit.Options.model_validate({"limits": ["2/minute"], option: written})
+
+    assert getattr(options, option) == read
+
+
 def namespace(**options: Any) -> str:
     return limited(hello, **options)._namespace
 
