@@ -45,7 +45,8 @@ class RotatingFileHandler(BaseRotatingHandler):
         fileMode: int = 0o640,  # noqa: N803
     ) -> None:
         # `delay`: the base class must not open anything.
-        super().__init__(filename, "a", encoding or "utf-8", delay=True, errors=errors or "backslashreplace")
+        self._encoding, self._errors = encoding or "utf-8", errors or "backslashreplace"
+        super().__init__(filename, "a", self._encoding, delay=True, errors=self._errors)
         self.maxBytes = maxBytes
         self.backupCount = backupCount
         self.log = LogFile(
@@ -61,6 +62,7 @@ class RotatingFileHandler(BaseRotatingHandler):
             name=self.rotation_filename,
             move=self.rotate,
         )
+        self._write = self.log.write
         if not delay:
             self.log.open(truncate=mode == "w" and not maxBytes and when is None)
 
@@ -73,8 +75,7 @@ class RotatingFileHandler(BaseRotatingHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = self.format(record) + self.terminator
-            self.log.write(text.encode(self.encoding or "utf-8", self.errors or "backslashreplace"))
+            self._write((self.format(record) + self.terminator).encode(self._encoding, self._errors))
         except RecursionError:
             raise
         except Exception:  # noqa: BLE001  # as every handler does: a record that cannot be formatted ends no request
@@ -82,7 +83,7 @@ class RotatingFileHandler(BaseRotatingHandler):
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
         """Whether this record would be the first of a new file."""
-        return self.log.is_due(len(self.format(record).encode(self.encoding or "utf-8", "backslashreplace")) + 1)
+        return self.maxBytes > 0 and self.log.is_due(len((self.format(record) + self.terminator).encode()))
 
     def doRollover(self) -> None:  # noqa: N802
         """Rotate now."""

@@ -34,6 +34,7 @@ from dispatcher.logfile.shared import (
 
 LOOK_SECONDS: Final = 0.05  # a file that was renamed from outside is written to for so long at most
 _FORGET_MS: Final = 1000  # room that was granted earlier is used, or its owner is gone
+_PIECES: Final = 32  # of the room that is left; more would cost more locking, fewer would rotate small files too early
 _LARGEST_GRANT: Final = 65536
 _OPEN_AGAIN_SECONDS: Final = 0.01
 _SHARE_AGAIN_SECONDS: Final = 10.0
@@ -110,17 +111,17 @@ class Live:
     def ready(self, size: int) -> Opened:
         """The live file with room for `size` bytes, which are taken; OSError if there is no such file."""
         with self.lock():
+            looks = monotonic() >= self.file.until
             file = self.current()
             if self._may_rotate(file):
-                file = self._with_room(file, size)
-            else:
-                file.left = UNLIMITED
-            file.left -= size
+                return self._with_room(file, size, looked=looks)
+            file.left = UNLIMITED
             return file
 
     def rotate(self) -> None:
         """Rotate now, due or not; an empty file is left as it is."""
         with self.lock():
+            self.file.until = 0.0
             file = self.current()
             if self._may_rotate(file) and file.size():
                 self._rotate(file)
@@ -128,6 +129,7 @@ class Live:
     def is_due(self, size: int) -> bool:
         """Whether a record of `size` bytes would be the first of a new file."""
         with self.lock():
+            self.file.until = 0.0
             file = self.current()
             return file.regular and (self._is_full(file.size(), size) or self._is_over())
 
@@ -141,7 +143,9 @@ class Live:
         """Under the lock: the file that the path names now, opened if it was not."""
         now = monotonic()
         file = self.file
-        if file is NOTHING or file.generation != file.words[GENERATION] or not self._is_at_path(file):
+        if file.generation == file.words[GENERATION] and now < file.until:
+            return file
+        if file.generation != file.words[GENERATION] or not self._is_at_path(file):
             file = self._reopen(now)
         file.until = now + LOOK_SECONDS
         if self._schedule is not None:
@@ -197,27 +201,29 @@ class Live:
     def _may_rotate(self, file: Opened) -> bool:
         return self._rotates and file.regular and isinstance(self._knowledge, Shared)
 
-    def _with_room(self, file: Opened, size: int) -> Opened:
+    def _with_room(self, file: Opened, size: int, *, looked: bool) -> Opened:
         words = file.words
         self._take_back(file)
         now_ms = int(monotonic() * 1000)
-        actual = file.size()
-        forgotten = now_ms - words[GRANTED_MS] > _FORGET_MS
-        words[SIZE] = actual if forgotten else max(words[SIZE], actual)
-        if self._is_full(words[SIZE], size) or (actual and self._is_over()):
+        if looked:
+            forgotten = now_ms - words[GRANTED_MS] > _FORGET_MS
+            words[SIZE] = file.size() if forgotten else max(words[SIZE], file.size())
+        if self._is_full(words[SIZE], size) or (looked and self._is_over() and file.size()):
             file = self._rotate(file)
         words[GRANTED_MS] = now_ms
         if not self._max_bytes:
             file.left = UNLIMITED
             return file
-        file.left = max(size, min((self._max_bytes - words[SIZE]) // 64, _LARGEST_GRANT))
-        words[SIZE] += file.left
+        room = max(size, min((self._max_bytes - words[SIZE]) // _PIECES, _LARGEST_GRANT))
+        words[SIZE] += room
+        file.left = room - size
         return file
 
     def _take_back(self, file: Opened) -> None:
-        if self._max_bytes and file.generation == file.words[GENERATION] and file.left < UNLIMITED // 2:
-            file.words[SIZE] = max(0, file.words[SIZE] - file.left)
-        file.left = 0
+        # No call in between: another thread may be taking from `left` without the lock.
+        left, file.left = file.left, 0
+        if self._max_bytes and file.generation == file.words[GENERATION] and left < UNLIMITED // 2:
+            file.words[SIZE] = max(0, file.words[SIZE] - left)
 
     def _is_full(self, used: int, size: int) -> bool:
         return used > 0 and 0 < self._max_bytes < used + size

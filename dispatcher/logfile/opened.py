@@ -116,7 +116,8 @@ def _look_at(fd: int, status: memoryview[int]) -> Callable[[], object]:
     status[LINKS] = 1
     statx = _statx()
     if statx is not None:
-        look = partial(statx, fd, b"", _AT_EMPTY_PATH, _STATX_NLINK, (ctypes.c_char * _STATX_BYTES).from_buffer(status))
+        room = (ctypes.c_char * _STATX_BYTES).from_buffer(status)
+        look = partial(statx, fd, b"", _AT_EMPTY_PATH, _STATX_NLINK, ctypes.byref(room))
         if look() == 0:
             return look
 
@@ -132,6 +133,4 @@ def _statx() -> Callable[..., int] | None:
         function = ctypes.PyDLL(None)["statx"]
     except AttributeError:  # not Linux, or before glibc 2.28
         return None
-    function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p]
-    function.restype = ctypes.c_int
-    return function
+    return function  # without argtypes, which would double the cost: all its arguments are ints and pointers

@@ -9,8 +9,8 @@ import mmap
 import os
 import threading
 import weakref
-from collections.abc import Iterator, MutableSequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import MutableSequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -45,7 +45,7 @@ class Knowledge(Protocol):
     def replaced(self) -> bool: ...
 
 
-class Shared:
+class Shared(AbstractContextManager[None]):
     """The knowledge about the log file at `live`; OSError when its lock file cannot be made."""
 
     def __init__(self, live: str) -> None:
@@ -58,20 +58,22 @@ class Shared:
         view = memoryview(self._buffer)[_WORDS_AT : _WORDS_AT + 8 * _WORDS]
         self.words: MutableSequence[int] = view.cast("Q")  # type: ignore[assignment]  # a view has all that is used
 
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[object]:
+        return self
+
+    def __enter__(self) -> None:
         try:
             if self._mutex.acquire():
                 # Its owner was killed, perhaps between two steps of a rotation. Those need no undoing (`backups`);
                 # but the path may now name another file, and nobody has been told.
                 self.words[ROTATING] = 0
                 self.words[GENERATION] += 1
-            yield
-        finally:
+        except BaseException:  # a signal handler raised
             self._mutex.release()
+            raise
 
-    def held(self) -> AbstractContextManager[object]:
-        return self._hold()
+    def __exit__(self, *error: object) -> None:
+        self._mutex.release()
 
     def replaced(self) -> bool:
         """Whether the lock file was deleted or replaced: others would then hold another lock."""
