@@ -83,7 +83,9 @@ class RotatingFileHandler(BaseRotatingHandler):
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
         """Whether this record would be the first of a new file."""
-        return self.maxBytes > 0 and self.log.is_due(len((self.format(record) + self.terminator).encode()))
+        if not self.log.is_due(self.maxBytes + 1):
+            return False  # empty, or not a file: no record is too large for that, nor formatted to find out
+        return self.log.is_due(len((self.format(record) + self.terminator).encode(self._encoding, self._errors)))
 
     def doRollover(self) -> None:  # noqa: N802
         """Rotate now."""
@@ -134,7 +136,7 @@ class TimedRotatingFileHandler(RotatingFileHandler):
 
     def computeRollover(self, currentTime: float) -> float:  # noqa: N802, N803
         """When a file that was started at `currentTime` is over, both in seconds since the epoch."""
-        return float(self._schedule.rules.computeRollover(int(currentTime)))
+        return float(self._schedule.rules.computeRollover(currentTime))
 
     def getFilesToDelete(self) -> list[str]:  # noqa: N802
         """The backups that are one too many."""

@@ -7,10 +7,10 @@ saving), because it is that class which is asked.
 from __future__ import annotations
 
 import datetime as dt
-import logging.handlers
 import os
 import re
 import time
+from logging.handlers import TimedRotatingFileHandler
 from typing import Final
 
 
@@ -22,7 +22,7 @@ class Schedule:
 
     def __init__(self, when: str, interval: int = 1, at: dt.time | None = None, *, utc: bool = False) -> None:
         # With `delay` it opens nothing; it is here to compute.
-        self.rules: Final = logging.handlers.TimedRotatingFileHandler(
+        self.rules: Final = TimedRotatingFileHandler(
             os.devnull, when, interval, encoding="utf-8", delay=True, utc=utc, atTime=at
         )
         suffix = re.escape(self.rules.suffix)
