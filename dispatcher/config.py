@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -25,6 +25,8 @@ from dispatcher.wording import got
 from dispatcher.yamlfile import MAX_PROBLEMS, Document, YAMLPath
 
 __all__ = ["Config", "Logging", "MiddlewareSpec", "Mount", "Reload", "read", "read_options"]
+
+MAX_MIDDLEWARE: Final = 100  # in one list; Python ends at 1,000 calls inside each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,11 @@ class _Reader:
 
     def middleware(self, path: YAMLPath, data: Any) -> tuple[MiddlewareSpec, ...]:
         entries = data if isinstance(data, list) else []
+        if len(entries) > MAX_MIDDLEWARE:
+            self.report(
+                path, f"more than {MAX_MIDDLEWARE} entries, and each is a call inside a call; use fewer", key=True
+            )
+            return ()
         specs = (self._entry((*path, index), entry) for index, entry in enumerate(entries) if not self._is_full)
         return tuple(spec for spec in specs if spec is not None)
 
