@@ -124,7 +124,7 @@ class _Limit:
 
 
 class _Place(Place):
-    """A place that knows its limit; it has no room for 1 before `full_until` while its cell's `expires` is `full_as`."""
+    """A place that knows its limit; no room for 1 before `full_until`, as long as its cell's `expires` is `full_as`."""
 
     __slots__ = ("full_as", "full_until", "limit")
 

@@ -1,8 +1,8 @@
 """A table of counters that all workers of a host share: fixed size, one mutex, O(1) for each key, no timer.
 
 A key is hashed to 16 bytes with the table's secret, so nobody outside can choose keys that collide. It may live in
-either of two buckets of eight cells, and a new key goes to the emptier one: so the table fills to nine tenths before a
-bucket is full. A cell whose time is over is free; nothing has to clean up. In full buckets the least used counter
+either of two buckets of eight cells, and a new key goes to the emptier one: so both are seldom full before the table is
+three quarters full. A cell whose time is over is free; nothing has to clean up. In full buckets the least used counter
 (used / limit) makes room, of equals the one that ends first: a client over its limit is the last to be forgotten.
 
 Everything but `tag` and `stats` is called with the mutex held (`acquire`, `release`, used as `mutex.py` says).
@@ -165,8 +165,8 @@ class Table:
         if now >= words[_NEXT_WARNING]:
             words[_NEXT_WARNING] = now + _WARN_EVERY_NS
             self._warning = (
-                f"{self.path}: the limiter's table of {len(self.buffer)} bytes is full, and {words[_EVICTIONS]}"
-                " counters that still mattered were forgotten since it was made; give it a larger size"
+                f"{self.path}: the limiter's table of {len(self.buffer)} bytes is full; counters that still mattered"
+                f" and were forgotten, since it was made: {words[_EVICTIONS]}; give it a larger size"
             )
 
 
