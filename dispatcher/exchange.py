@@ -1,10 +1,15 @@
 """Watches one request go through an app: the real status, the bytes of the body, and how it ended.
 
+It ends when the client may have the whole answer: just before the server is handed the last chunk, where the length
+is known, else at the end of the body; and if it never comes so far, when the body is closed. So what is written at the
+end is never missing for an answer that a client has seen, even if the worker is killed the moment after. A last chunk
+of more than 64 KiB, which a server may not be able to send at once, has to be taken first.
+
 The outcome is
 
 - ``ok``: the server took the whole body, whatever the status, or a body that it does not send (HEAD, 204, 304);
-- ``error``: the app raised, before or during its body or in ``close()``, or never called ``start_response``. The status
-  is then 500, which the server sends, unless a part of the body had been sent under the app's own status;
+- ``error``: the app raised, before or during its body, or never called ``start_response``. The status is then 500,
+  which the server sends, unless a part of the body had been sent under the app's own status;
 - ``client_gone``: the server closed the body before its end, or could not write, which is so when the client has
   gone. The status is 499, as nginx has it, if the app had not come to one.
 
@@ -22,6 +27,7 @@ from dispatcher import wsgi
 from dispatcher.wsgi import ExcInfo, Headers, StartResponse, Write, WSGIApplication, WSGIEnvironment
 
 _NO_CONTENT: Final = ("204", "304")
+_AT_ONCE: Final = 64 * 1024  # bytes that a server hands to the kernel without waiting for the client
 
 
 class Exchange:
@@ -70,6 +76,11 @@ class Exchange:
         return self.write
 
     def write(self, data: bytes) -> None:
+        size = len(data)
+        if size <= _AT_ONCE and self.sent + size == self.announced():
+            self.hand_over(size)
+            self._write(data)
+            return
         try:
             self._write(data)
         except (AssertionError, TypeError, ValueError):
@@ -77,11 +88,13 @@ class Exchange:
         except Exception:
             self.gone = True
             raise
-        self.sent += len(data)
+        self.sent += size
 
     def _watch(self, body: Iterable[bytes]) -> Iterable[bytes]:
         if wsgi.is_file_wrapper(self.environ, body):
             self.by_server = True
+            if 0 <= self.announced() <= _AT_ONCE:
+                self.finish()
             return wsgi.after(self.environ, body, self.finish)
         if isinstance(body, list | tuple):
             self.complete = not body
@@ -92,16 +105,29 @@ class Exchange:
         """Status, bytes of the body (None where the server alone knows) and outcome."""
         status = _code(self.status)
         empty = self.method == "HEAD" or status in _NO_CONTENT or status.startswith("1")
-        sent = 0 if empty else self._length() if self.by_server else self.sent
+        sent = 0 if empty else self._size_of_file() if self.by_server else self.sent
         if self.gone or not (self.complete or self.failed or empty or self.by_server):
             return status or "499", sent, "client_gone"
         if self.failed or not status:
             return status if status and self.sent else "500", sent, "error"
         return status, sent, "ok"
 
-    def _length(self) -> int | None:
-        lengths = [value for name, value in self.headers if name.lower() == "content-length"]
-        return int(lengths[0]) if lengths and lengths[0].isdecimal() else None
+    def _size_of_file(self) -> int | None:
+        announced = self.announced()
+        return None if announced < 0 else announced
+
+    def announced(self) -> int:
+        """The Content-Length that the app has given, or -1."""
+        for name, value in self.headers:
+            if len(name) == 14 and name.lower() == "content-length":
+                return int(value) if value.isdecimal() else -1
+        return -1
+
+    def hand_over(self, size: int) -> None:
+        """The last chunk, of `size` bytes, is about to go to the server."""
+        self.sent += size
+        self.complete = True
+        self.finish()
 
     def finish(self) -> None:
         finished, self._finished = self._finished, None
@@ -126,18 +152,30 @@ class _Body:
 
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
+        total = -2  # not asked for: a generator has no headers before its first chunk
         try:
             for chunk in self._body:
+                size = len(chunk)
                 if not exchange.status:
                     exchange.failed = True  # PEP 3333: not before start_response; what the server does now is its reply
-                yield chunk
-                exchange.sent += len(chunk)  # asked for the next, so the server has taken this one
+                elif total == -2:
+                    total = self._total()
+                if exchange.sent + size == total and size <= _AT_ONCE:
+                    exchange.hand_over(size)
+                    yield chunk
+                else:
+                    yield chunk
+                    exchange.sent += size  # asked for the next, so the server has taken this one
         except GeneratorExit:
             raise
         except BaseException:
             exchange.failed = True
             raise
         exchange.complete = True
+        exchange.finish()  # before the server ends a body of unknown length
+
+    def _total(self) -> int:
+        return self._exchange.announced()
 
     def close(self) -> None:
         body, self._body = self._body, ()
@@ -146,7 +184,7 @@ class _Body:
             if close is not None:
                 close()
         except BaseException:
-            self._exchange.failed = True
+            self._exchange.failed = True  # of an answer that had not come to its end
             raise
         finally:
             self._exchange.finish()
@@ -156,6 +194,9 @@ class _SizedBody(_Body):
     """As `wsgi.SizedBody`, for the same reason."""
 
     __slots__ = ()
+
+    def _total(self) -> int:
+        return self._exchange.sent + sum(map(len, self._body))
 
     def __len__(self) -> int:
         return len(self._body)  # type: ignore[arg-type]  # made only of a list or tuple

@@ -170,6 +170,9 @@ class Closing:
             raise self._error
 
 
+LARGE = b"x" * 70_000  # more than a server hands to the kernel at once
+
+
 def app_of(body: Iterable[bytes], status: str = "200 OK", headers: Headers = PLAIN) -> WSGIApplication:
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response(status, headers)
@@ -194,7 +197,7 @@ ENDINGS = {
     "raises before the first chunk": (raising_first_app, ("500", 0, "error")),
     "raises after a chunk": (raising_later_app, ("200", 4, "error")),
     "exc_info after a chunk": (too_late_app, ("200", 4, "error")),
-    "raises in close": (app_of(Closing(ValueError())), ("200", 8, "error")),
+    "raises in close, after its answer": (app_of(Closing(ValueError())), ("200", 8, "ok")),
     "exits": (exiting_app, ("500", 0, "error")),
     "is interrupted": (interrupted_app, ("200", 4, "error")),
     "returns None": (nothing_app, ("500", 0, "error")),
@@ -234,8 +237,9 @@ def test_what_an_app_raises_goes_on_unchanged(app: WSGIApplication, error: type[
 
 GONE = {
     "first chunk of a list": (list_app, 0, ("200", 0, "client_gone")),
-    "only chunk of a list": (failing_app, 0, ("500", 0, "client_gone")),
-    "second chunk of a list": (list_app, 1, ("200", 3, "client_gone")),
+    "only chunk of a list, a large one": (app_of([LARGE], "500 Oops"), 0, ("500", 0, "client_gone")),
+    "second chunk of a list, a large one": (app_of([b"one", LARGE]), 1, ("200", 3, "client_gone")),
+    "last chunk, small enough to be sent at once": (list_app, 1, ("200", 8, "ok")),
     "second chunk of a generator": (generator_app, 1, ("201", 3, "client_gone")),
     "write()": (writing_app, 0, ("200", 0, "client_gone")),
     "after write()": (writing_app, 1, ("200", 7, "client_gone")),
@@ -333,18 +337,59 @@ def test_the_app_is_closed_once_however_often_the_server_closes() -> None:
     assert len(server.endings) == 1
 
 
-def test_the_record_comes_after_the_apps_close() -> None:
-    order: list[str] = []
+def eight_bytes(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", [*PLAIN, ("Content-Length", "8")])
+    yield b"one"
+    yield b"three"
 
-    class Noting(Closing):
-        def close(self) -> None:
-            order.append("close")
 
-    server = Server()
-    body = Exchange(server.environ, server.start, 0.0, lambda exchange: order.append("record")).run(app_of(Noting()))
+def eight_bytes_written(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    write = start_response("200 OK", [*PLAIN, ("Content-Length", "8")])
+    write(b"one")
+    write(b"three")
+    return []
+
+
+@pytest.mark.parametrize(
+    ("app", "parts"),
+    [
+        pytest.param(list_app, 2, id="a list"),
+        pytest.param(eight_bytes, 2, id="a generator with a length"),
+        pytest.param(eight_bytes_written, 2, id="write() with a length"),
+        pytest.param(generator_app, 4, id="a generator without a length, at its end"),
+        pytest.param(app_of([b"one", LARGE]), 3, id="a large last chunk, when it was taken"),
+    ],
+)
+def test_the_end_is_told_before_the_client_can_have_the_whole_answer(app: WSGIApplication, parts: int) -> None:
+    steps: list[str] = []
+    environ: WSGIEnvironment = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "SCRIPT_NAME": ""}
+
+    def start(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Write:
+        return lambda data: steps.append("part")
+
+    for _ in Exchange(environ, start, 0.0, lambda exchange: steps.append("end")).run(app):
+        steps.append("part")
+    steps.append("the server ends the answer")
+
+    assert steps.index("end") == parts - 1
+    assert steps.count("end") == 1
+
+
+@pytest.mark.parametrize(("length", "told"), [("8", ["end"]), ("70000", []), ("", [])])
+def test_the_end_of_a_small_file_is_told_before_the_server_sends_it(length: str, told: list[str]) -> None:
+    steps: list[str] = []
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", length)])
+        found: Iterable[bytes] = environ["wsgi.file_wrapper"](BytesIO(b"12345678"))
+        return found
+
+    environ: WSGIEnvironment = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.file_wrapper": FileWrapper}
+    body = Exchange(environ, Server().start, 0.0, lambda exchange: steps.append("end")).run(app)
+
+    assert steps == told
     close(body)
-
-    assert order == ["close", "record"]
+    assert steps == ["end"]
 
 
 @pytest.mark.parametrize("app", [list_app, generator_app], ids=["list", "generator"])
