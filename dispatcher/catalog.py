@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from dispatcher import loader, logs
 from dispatcher.config import Config, MiddlewareSpec, read_options
-from dispatcher.errors import ConfigError, LoadError
+from dispatcher.errors import ConfigError, DispatcherError, LoadError
 from dispatcher.middleware.access_log import AccessLog
 from dispatcher.middleware.rate_limit import RateLimit
 from dispatcher.middleware.request_id import RequestId
@@ -75,6 +75,10 @@ def _construct(
 ) -> WSGIApplication:
     try:
         return found(app, **options)
+    except DispatcherError as error:  # a built-in one that blames an option
+        path = (*spec.path, spec.name)
+        placed = [site.problem((*path, one.path) if one.path else path, one.what) for one in error.problems]
+        raise LoadError(placed) from error.__cause__
     except Exception as error:
         what = f"{spec.name!r} cannot be made: {type(error).__name__}: {error}"
         raise LoadError(site.problem(spec.path, what)) from error

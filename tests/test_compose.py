@@ -152,6 +152,11 @@ def test_a_class_with_options_gets_them_through_its_model(tmp_path: Path) -> Non
             "config.yaml:1:14: middleware.lab:broken: 'lab:broken' cannot be made: RuntimeError: cannot start",
             id="constructor raises",
         ),
+        pytest.param(
+            '{rate_limit: {limits: [5/second], by: "lab:nobody"}}',
+            "config.yaml:1:52: middleware.rate_limit.by: 'lab:nobody': module 'lab' has no attribute 'nobody'",
+            id="constructor blames an option",
+        ),
     ],
 )
 def test_a_wrong_middleware_stops_the_start_with_its_place(tmp_path: Path, entry: str, message: str) -> None:
