@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from dispatcher import config
+from dispatcher import catalog, config, sections
 from dispatcher.config import Config, MiddlewareSpec, Mount, Reload
 from dispatcher.errors import ConfigError
 from dispatcher.fields import Duration, SitePath
@@ -397,3 +397,25 @@ def test_what_json_can_say_is_read_as_it_was_meant(folder: Path, data: dict[str,
     found = read(f'mounts: {{/: {{"app": "a:b", "config": {written}}}}}')
 
     assert found.mounts[0].config == data
+
+
+MANUAL = Path(__file__).parents[1] / "docs/configuration.md"
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=lambda text: str(text).split(":")[0])
+def test_the_examples_of_the_manual_are_read(folder: Path, text: str) -> None:
+    (folder / "static").mkdir()
+    (folder / "config.yaml").write_text(text)
+
+    found = config.read("config.yaml", options=catalog.OPTIONS, environ={})
+
+    assert found.server or found.mounts or found.middleware
+
+
+def test_the_manual_names_every_key(folder: Path) -> None:
+    manual = MANUAL.read_text()
+    keys = [*sections.File.model_fields, *sections.Logging.model_fields, *sections.MountOptions.model_fields]
+
+    assert [key for key in keys if f"`{key}`" not in manual] == []
+    assert [name for name in catalog.OPTIONS if f"| `{name}` |" not in manual] == []

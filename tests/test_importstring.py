@@ -81,6 +81,10 @@ def test_what_is_printed_is_read_back_as_the_same(args: list[Any], kwargs: dict[
     assert len(str(written)) > 1000 or parse(str(written)) == written
 
 
+def test_without_a_call_it_is_printed_as_it_was_written() -> None:
+    assert str(parse("a.b:c.d")) == "a.b:c.d"
+
+
 @given(st.text())
 def test_any_text_is_read_or_refused_with_a_value_error(text: str) -> None:
     with suppress(ValueError):
