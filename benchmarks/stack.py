@@ -1,7 +1,7 @@
 """What the whole stack costs: a bare Flask app, the hand-wired stack of the peers, and ours, in one run.
 
-    python benchmarks/stack.py            # in process, then under gunicorn (gthread, 4 threads)
-    python benchmarks/stack.py --quick    # a few seconds, to see that it runs
+    python -m benchmarks.stack            # in process, then under gunicorn (gthread, 4 threads)
+    python -m benchmarks.stack --quick    # a few seconds, to see that it runs
 
 The three are measured in turns, round after round, so that what the machine does meanwhile meets all alike. A figure is
 the median of the rounds, and the ratio to the bare app is what counts: the machines are noisy.
@@ -222,9 +222,9 @@ def wait_for(port: int) -> None:
     raise SystemExit("gunicorn did not start")
 
 
-def requests_per_second(port: int, path: str, seconds: float, connections: int) -> float:
+def requests_per_second(port: int, path: str, seconds: int, connections: int) -> float:
     if shutil.which("wrk"):
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", f"http://127.0.0.1:{port}{path}"]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:d}s", f"http://127.0.0.1:{port}{path}"]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         if "Non-2xx" in text:
             raise SystemExit(text)
@@ -232,7 +232,7 @@ def requests_per_second(port: int, path: str, seconds: float, connections: int) 
     return python_client(port, path, seconds, connections)
 
 
-def python_client(port: int, path: str, seconds: float, connections: int) -> float:
+def python_client(port: int, path: str, seconds: int, connections: int) -> float:
     """Where wrk is missing: threads with kept-alive connections. Slower than wrk, but alike for all three."""
     counts = [0] * connections
     deadline = time.perf_counter() + seconds
@@ -254,7 +254,7 @@ def python_client(port: int, path: str, seconds: float, connections: int) -> flo
 
 
 def under_gunicorn(
-    folder: Path, rounds: int, seconds: float, threads: int = 4, connections: int = 8
+    folder: Path, rounds: int, seconds: int, threads: int = 4, connections: int = 8
 ) -> dict[str, float]:
     """Median requests per second of each target; all three servers run, one is asked at a time."""
     targets = {
@@ -266,7 +266,7 @@ def under_gunicorn(
     for _ in range(rounds):
         for name, (target, path) in targets.items():
             with gunicorn(folder, target, threads) as port:
-                requests_per_second(port, path, min(0.5, seconds), connections)  # warm
+                requests_per_second(port, path, 1, connections)  # warm
                 found[name].append(requests_per_second(port, path, seconds, connections))
     return {name: statistics.median(rates) for name, rates in found.items()}
 
