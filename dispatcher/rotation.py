@@ -134,7 +134,7 @@ class TimedRotatingFileHandler(RotatingFileHandler):
         self.utc = utc
         self._schedule = self.log.schedule or Schedule(when, interval, utc=utc)
 
-    def computeRollover(self, currentTime: float) -> float:  # noqa: N802, N803
+    def computeRollover(self, currentTime: int) -> float:  # noqa: N802, N803
         """When a file that was started at `currentTime` is over, both in seconds since the epoch."""
         return float(self._schedule.rules.computeRollover(currentTime))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 
@@ -29,8 +30,8 @@ NEEDED = pytest.mark.skipif(
     find_spec("test") is None or find_spec("test.test_logging") is None,
     reason="this Python was installed without its own tests (test.test_logging)",
 )
-# What cannot apply: the name, whether it fails here, and why.
-EXCLUDED = {
+# What cannot apply: the name, in which Python (by its tests), and why.
+EXCLUDED: dict[str, tuple[Callable[[dict[str, str]], bool], str]] = {
     "RotatingFileHandlerTest.test_should_rollover": (
         lambda outcomes: "RotatingFileHandlerTest.test_max_bytes" not in outcomes,
         "before gh-116263 an empty file was rotated; ours, like the standard library since, leaves it",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -100,10 +99,10 @@ class Dated:
         self._stamp = re.compile(rf"(?<!\d)({schedule.pattern})(?:\.(\d+))?(?!\d)", re.ASCII)
 
     def put_away(self, live: str, started: float) -> None:
-        stem = f"{live}.{self._schedule.stamp(started)}"
-        for name in self._free_names(stem):
-            self._move(live, name)
-            break
+        stamp = self._schedule.stamp(started)
+        # Past the highest number, not into a gap: what is dropped leaves gaps at the old end.
+        used = [number for (of, number) in self._found(live).values() if of == stamp]
+        self._move(live, self._called(live, stamp, max(used, default=-1) + 1))
         for name in self.too_old(live):
             for form in forms(name):
                 Path(form).unlink()
@@ -114,23 +113,25 @@ class Dated:
     def plain(self, live: str) -> list[str]:
         return [name for name in reversed(self._names(live)) if os.path.lexists(name)]
 
-    def _free_names(self, stem: str) -> Iterator[str]:
-        for number in count():
-            name = self._name(f"{stem}.{number}" if number else stem)
-            if not forms(name):
-                yield name
-
     def _names(self, live: str) -> list[str]:
         """All backups, oldest first, each once, without ``.gz``."""
+        found = self._found(live)
+        return sorted(found, key=lambda name: found[name])
+
+    def _found(self, live: str) -> dict[str, tuple[str, int]]:
+        """The stamp and the number of each backup."""
         found = {}
         for entry in os.listdir(os.path.dirname(live)):  # noqa: PTH208, PTH120  # paths are plain strings in here
             match = self._stamp.search(entry)
             if match is None:
                 continue
-            number = f".{match[2]}" if match[2] else ""
-            name = self._name(f"{live}.{match[1]}{number}")
+            stamp, number = match[1], int(match[2] or 0)
+            name = self._called(live, stamp, number)
             # Whether a file is one of ours is asked by making its name again: any namer will do, and the files of
             # another log whose name begins alike are left alone.
             if os.path.basename(name) in {entry, entry.removesuffix(GZIP)}:  # noqa: PTH119
-                found[name] = (match[1], int(match[2] or 0))
-        return sorted(found, key=lambda name: found[name])
+                found[name] = (stamp, number)
+        return found
+
+    def _called(self, live: str, stamp: str, number: int) -> str:
+        return self._name(f"{live}.{stamp}.{number}" if number else f"{live}.{stamp}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
+from queue import SimpleQueue
 from time import monotonic
 from typing import Final
 
@@ -28,7 +30,7 @@ class BatchedLog:
         self._bytes = 0
         self._oldest = 0.0
         self._lock = threading.RLock()  # recursive: a signal handler may log
-        self._wake = threading.Event()
+        self._waiting: SimpleQueue[BatchedLog | None] = SimpleQueue()
         self._watcher: threading.Thread | None = None
         _all.add(self)
 
@@ -44,7 +46,7 @@ class BatchedLog:
             self._oldest = monotonic()
             if self._watcher is None:
                 self._watch()
-            self._wake.set()
+            self._waiting.put(self)
 
     def flush(self) -> None:
         """Write what has been collected."""
@@ -67,25 +69,30 @@ class BatchedLog:
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.RLock()
-        self._wake = threading.Event()
+        self._waiting = SimpleQueue()
         self._watcher = None
 
     def _watch(self) -> None:
-        self._watcher = threading.Thread(target=_flush_by_age, args=(weakref.ref(self),), daemon=True)
+        # The thread refers to the log only while records wait: one that is dropped ends its thread.
+        weakref.finalize(self, self._waiting.put, None).atexit = False
+        self._watcher = threading.Thread(target=_flush_by_age, args=(self._waiting,), daemon=True)
         self._watcher.start()
 
-    def wait(self) -> None:
-        """In the watching thread: until the oldest record is old enough; then it is written."""
-        self._wake.wait()
-        self._wake.clear()
-        while self._lines and (rest := self._oldest + self._seconds - monotonic()) > 0:
-            threading.Event().wait(rest)
-        self.flush()
+    def flush_by_age(self) -> None:
+        """In the watching thread: wait until the oldest record is old enough, and write."""
+        while True:
+            with self._lock:
+                rest = self._oldest + self._seconds - monotonic()
+                if rest <= 0:
+                    self.flush()
+                if not self._lines:
+                    return
+            time.sleep(rest)
 
 
-def _flush_by_age(reference: weakref.ref[BatchedLog]) -> None:
-    while (log := reference()) is not None:
-        log.wait()
+def _flush_by_age(waiting: SimpleQueue[BatchedLog | None]) -> None:
+    while (log := waiting.get()) is not None:
+        log.flush_by_age()
         del log
 
 

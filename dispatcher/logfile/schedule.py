@@ -31,11 +31,13 @@ class Schedule:
 
     def due(self, started: float) -> float:
         """The time, in seconds since the epoch, at which a file that was started at `started` is over."""
-        return float(self.rules.computeRollover(int(started)))
+        due = self.rules.computeRollover(int(started))
+        # Python 3.11 answers with the moment itself at exactly the time of day of `at`.
+        return float(due if due > started else self.rules.computeRollover(int(started) + 1))
 
     def stamp(self, started: float) -> str:
         """The end of the name of a file that was started at `started`: the begin of its period."""
-        due = self.rules.computeRollover(int(started))
+        due = self.due(started)
         begin = due - self.rules.interval
         if self.rules.utc:
             return time.strftime(self.rules.suffix, time.gmtime(begin))
