@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_PASSWORD: Final = re.compile(r"(://[^\s/:@]{0,100}:)([^\s@]{1,200})@")  # in a URL
 _LONGEST: Final = 1000  # characters of a message
 _WIDEST: Final = 160  # characters; of a longer line only what is around the caret is shown
 
@@ -38,16 +39,22 @@ class Place:
         """The source line with a caret under the column, however wide the characters before it are."""
         if not self.source:
             return ""
-        long = len(self.source) > _WIDEST
-        start = max(0, self.column - 1 - _WIDEST // 2) if long else 0
-        shown = self.source[start : start + _WIDEST]
+        start = max(0, self.column - 1 - _WIDEST // 2) if len(self.source) > _WIDEST else 0
+        around = max(0, start - 2 * _WIDEST)  # a password that is shown in part is masked as a whole
+        shown = _mask(self.source[around : start + 3 * _WIDEST])[start - around :][:_WIDEST]
         lead = "".join(_blank(char) for char in shown[: self.column - 1 - start])
         return f"    {_printable(shown)}\n    {lead}^"
 
 
 def _cut(text: str) -> str:
+    text = _mask(text[: 2 * _LONGEST])
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def _mask(text: str) -> str:
+    # Messages end up in logs; a password keeps its length, so that a caret below it stays in its place.
+    return _PASSWORD.sub(lambda found: f"{found[1]}{'*' * len(found[2])}@", text)
 
 
 def _printable(text: str) -> str:

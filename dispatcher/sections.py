@@ -29,6 +29,12 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def _check_reload(value: object) -> object:
+    if value is None or isinstance(value, bool | dict):
+        return value
+    raise PydanticCustomError("reload", "expected {watch: 500ms}, or true or false")
+
+
 def _check_format(value: str) -> str:
     try:
         logging.Formatter(value or "empty", validate=True)
@@ -61,7 +67,7 @@ class File(_Section):
     """The whole file, as far as its sections are known without the middleware."""
 
     server: dict[str, Any] | None = None
-    reload: Reload | bool | None = None
+    reload: Annotated[Reload | bool | None, BeforeValidator(_check_reload)] = None
     logging: Logging | None = None
     strict: bool = False
     middleware: list[Any] | None = None

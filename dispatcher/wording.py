@@ -99,6 +99,8 @@ def _text_meant(value: str, expected: Sequence[str]) -> str:
     word = value.strip().lower()
     if _BOOL in expected and word in (*_TRUE_WORDS, *_FALSE_WORDS):
         return f"; write {'true' if word in _TRUE_WORDS else 'false'}"
+    if _MAPPING in expected and ":" in value:
+        return "; write a space after the colon"
     if _LIST in expected and 0 < len(value) < _SHOWN:
         return f"; write [{value}]"
     if (_WHOLE in expected or _NUMBER in expected) and word.removeprefix("-").isdecimal():

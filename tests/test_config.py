@@ -242,6 +242,15 @@ def test_a_problem_shows_its_line_with_a_caret(folder: Path) -> None:
     )
 
 
+def test_a_password_that_a_variable_brings_is_not_printed(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read("server: {workers: '${STORE}'}", {"STORE": "redis://ada:lovelace@localhost"})
+
+    assert lines_of(caught.value) == [
+        "config.yaml:1:19: server.workers: expected a whole number, got 'redis://ada:********@localhost'"
+    ]
+
+
 def test_no_more_than_a_hundred_problems_are_shown(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read("mounts:\n" + "".join(f"  m{number}: a:b\n" for number in range(150)))

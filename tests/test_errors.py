@@ -20,6 +20,7 @@ from dispatcher.errors import ConfigError, DispatcherError, LoadError, Place, Pr
         pytest.param(
             Problem("\x1b[2J", "a\nb"), "a\\nb: \\x1b[2J", id="what would move a terminal's cursor is escaped"
         ),
+        pytest.param(Problem("got 'redis://:secret@h'"), "got 'redis://:******@h'", id="a password in a URL is masked"),
         pytest.param(Problem("x" * 2000), "x" * 999 + "…", id="a long text is cut"),
     ],
 )
@@ -36,6 +37,7 @@ def test_a_problem_prints_as_place_path_and_what(problem: Problem, text: str) ->
         pytest.param("e\u0301: b", 5, "    e\u0301: b\n       ^", id="an accent of its own counts nothing"),
         pytest.param("a: \x1b", 4, "    a: \ufffd\n       ^", id="a control character is not printed"),
         pytest.param("x" * 300 + "y", 301, "    " + "x" * 80 + "y\n    " + " " * 80 + "^", id="the end of a long line"),
+        pytest.param("a: x://u:pass@h", 4, "    a: x://u:****@h\n       ^", id="a password in a URL"),
         pytest.param("y" * 300, 1, "    " + "y" * 160 + "\n    ^", id="the beginning of a long line"),
     ],
 )

@@ -147,6 +147,7 @@ WRONG = [
     ("flag", 1, "expected true or false, got 1"),
     ("text", 80, "expected text, got 80; put it in quotes"),
     ("text", True, "expected text, got true; put it in quotes"),
+    ("window", "seconds:5", "expected a mapping, got 'seconds:5'; write a space after the colon"),
     ("words", "a", "expected a list, got 'a'; write [a]"),
     ("words", "", "expected a list, got ''"),
     ("words", {"a": 1}, "expected a list, got a mapping; write '- ' before each entry"),

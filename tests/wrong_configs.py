@@ -196,12 +196,17 @@ WRONG: Final = [
     (
         "reload is a number",
         "reload: 5\n",
-        "config.yaml:1:9: reload: expected a mapping or true or false, got 5",
+        "config.yaml:1:9: reload: expected {watch: 500ms}, or true or false",
     ),
     (
         "reload is text",
         "reload: 500ms\n",
-        "config.yaml:1:9: reload: expected a mapping or true or false, got '500ms'",
+        "config.yaml:1:9: reload: expected {watch: 500ms}, or true or false",
+    ),
+    (
+        "space missing after a colon",
+        "server:\n  bind:127.0.0.1:8000\n",
+        "config.yaml:2:3: server: expected a mapping, got 'bind:127.0.0.1:8000'; write a space after the colon",
     ),
     (
         "reload with a misspelled key",
