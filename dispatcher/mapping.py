@@ -53,12 +53,20 @@ def open_mapping(path: Path, size: int, initialise: Callable[[mmap.mmap], None],
 
 
 def replaced(buffer: mmap.mmap, path: Path) -> bool:
-    """Whether another file of the same size now stands at `path`; one that is deleted is not replaced yet."""
+    """Whether another file of the same kind now stands at `path`, so that `open_mapping` would map that one.
+
+    One that is deleted is not replaced yet. Nor is one that another boot, or another container, has put there: both
+    sides would replace each other's file for ever.
+    """
+    layout, size, *ours = _FORMAT.unpack_from(buffer)[2:6]
     try:
         now = os.stat(path, follow_symlinks=False)  # noqa: PTH116  # a third of the cost of Path.stat
+        if [now.st_dev, now.st_ino] == ours:
+            return False
+        with path.open("rb") as file:
+            return file.read(HEADER) == _header(now, size, layout, complete=True)
     except OSError:
         return False
-    return now.st_size == len(buffer) and (now.st_dev, now.st_ino) != _FORMAT.unpack_from(buffer)[4:6]
 
 
 def _map(fd: int, path: Path, size: int, initialise: Callable[[mmap.mmap], None], layout: int) -> mmap.mmap | None:

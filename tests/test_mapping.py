@@ -189,10 +189,29 @@ def test_a_replaced_file_is_noticed_and_a_deleted_one_is_not_replaced(tmp_path: 
     assert (replaced(buffer, path), replaced(new, path)) == (True, False)
 
 
-def test_a_file_of_another_size_is_no_replacement(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "layout", "boot"),
+    [(2 * SIZE, 1, b"b" * 16), (SIZE, 2, b"b" * 16), (SIZE, 1, b"c" * 16)],
+    ids=["size", "layout", "boot"],
+)
+def test_a_file_of_another_kind_is_no_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, layout: int, boot: bytes
+) -> None:
+    path = tmp_path / "map"
+    monkeypatch.setattr(mapping, "_boot", lambda: b"b" * 16)
+    buffer = open_mapping(path, SIZE, _greet)
+    monkeypatch.setattr(mapping, "_boot", lambda: boot)
+    open_mapping(path, size, _greet, layout=layout)
+
+    monkeypatch.setattr(mapping, "_boot", lambda: b"b" * 16)
+
+    assert not replaced(buffer, path)
+
+
+def test_what_is_no_mapping_is_no_replacement(tmp_path: Path) -> None:
     path = tmp_path / "map"
     buffer = open_mapping(path, SIZE, _greet)
-
-    open_mapping(path, 2 * SIZE, _greet)
+    path.unlink()
+    path.write_bytes(bytes(SIZE))
 
     assert not replaced(buffer, path)

@@ -177,6 +177,7 @@ def _die_at(step: int, work: Callable[[], object]) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
         return trace
 
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 sends such events only if a frame had asked before
     sys.settrace(trace)  # type: ignore[arg-type]
     try:
         work()
