@@ -17,12 +17,12 @@ from dispatcher import importstring, mounts, runtime, serversettings
 from dispatcher.errors import ConfigError, Problem
 from dispatcher.fields import Site
 from dispatcher.sections import File, Logging, MountOptions, Reload
-from dispatcher.substitution import Variables, read_dotenv
 from dispatcher.suggestions import suggest
-from dispatcher.textfile import read_source
-from dispatcher.validation import Mistake, Model, validate
-from dispatcher.wording import got
-from dispatcher.yamlfile import MAX_PROBLEMS, Document, YAMLPath
+from dispatcher.validation.mistakes import Mistake, Model, validate
+from dispatcher.validation.wording import got
+from dispatcher.yamlfile.document import MAX_PROBLEMS, Document, YAMLPath
+from dispatcher.yamlfile.text import read_source
+from dispatcher.yamlfile.variables import Variables, read_dotenv
 
 __all__ = ["Config", "Logging", "MiddlewareSpec", "Mount", "Reload", "read", "read_options"]
 

@@ -17,8 +17,8 @@ from gunicorn.config import Config as GunicornConfig
 
 from dispatcher.fields import below
 from dispatcher.suggestions import suggest
-from dispatcher.validation import Mistake
-from dispatcher.wording import got
+from dispatcher.validation.mistakes import Mistake
+from dispatcher.validation.wording import got
 
 _SECTIONS_OF_CODE: Final = ("Server Hooks", "Dirty Arbiter Hooks")
 _RELOAD: Final = "edits of this file go live by 'reload:' at its top level, remove this line"

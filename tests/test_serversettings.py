@@ -7,7 +7,7 @@ import pytest
 from gunicorn.config import KNOWN_SETTINGS
 
 from dispatcher.serversettings import read_server
-from dispatcher.validation import Mistake
+from dispatcher.validation.mistakes import Mistake
 
 ROOT = Path("/srv/site")
 

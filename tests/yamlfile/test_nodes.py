@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.yamlnodes import MAX_DEPTH, MAX_NODES, ListNode, MapNode, Node, ScalarNode, compose
-from dispatcher.yamlsyntax import YAMLSyntaxError
+from dispatcher.yamlfile.nodes import MAX_DEPTH, MAX_NODES, ListNode, MapNode, Node, ScalarNode, compose
+from dispatcher.yamlfile.syntax import YAMLSyntaxError
 
 TOO_DEEP = f"more than {MAX_DEPTH} levels deep, with what aliases stand for; nest less"
 TOO_MANY = "more than 20,000 values, with what aliases stand for; make the file smaller"

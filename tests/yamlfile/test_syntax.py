@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.yamlnodes import compose
-from dispatcher.yamlsyntax import YAMLSyntaxError
+from dispatcher.yamlfile.nodes import compose
+from dispatcher.yamlfile.syntax import YAMLSyntaxError
 
 INDENTATION = (
     "a ':' that cannot stand here; check the indentation and the line before, or put the whole value in quotes"

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, model_validator
 
 from dispatcher.fields import Duration, Site, SitePath, Size
-from dispatcher.validation import Mistake, validate
+from dispatcher.validation.mistakes import Mistake, validate
 
 SITE = Site(root=Path("/srv/site"), runtime=Path("/run/site"))
 

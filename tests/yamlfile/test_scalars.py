@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.scalars import resolve
+from dispatcher.yamlfile.scalars import resolve
 
 
 @pytest.mark.parametrize("text", ["null", "Null", "NULL", "~", ""])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dispatcher.errors import ConfigError, Source
-from dispatcher.yamlfile import Document, show_path
+from dispatcher.yamlfile.document import Document, show_path
 
 
 def document(text: str) -> Document:

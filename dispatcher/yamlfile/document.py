@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any, Final
 
 from dispatcher.errors import ConfigError, Place, Problem, Source
-from dispatcher.scalars import Scalar, resolve
-from dispatcher.yamlnodes import ListNode, MapNode, Node, ScalarNode, compose
-from dispatcher.yamlsyntax import YAMLSyntaxError
+from dispatcher.yamlfile.nodes import ListNode, MapNode, Node, ScalarNode, compose
+from dispatcher.yamlfile.scalars import Scalar, resolve
+from dispatcher.yamlfile.syntax import YAMLSyntaxError
 
 MAX_PROBLEMS: Final = 100
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.errors import ConfigError
-from dispatcher.textfile import MAX_BYTES, read_source
+from dispatcher.yamlfile.text import MAX_BYTES, read_source
 
 
 def said_of(file: Path) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.errors import Source
-from dispatcher.substitution import MAX_EXPANDED, Variables, read_dotenv
+from dispatcher.yamlfile.variables import MAX_EXPANDED, Variables, read_dotenv
 
 ENVIRON = {"A": "one", "B_2": "two", "EMPTY": "", "TRICKY": "${A}: [x]", "BYTES": "\udcff"}
 KNOWN = "known are ${NAME}, ${NAME:-default} and ${NAME:?message}; '$${' is a literal '${'"

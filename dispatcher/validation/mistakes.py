@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from dispatcher.fields import Site
 from dispatcher.suggestions import closest, suggest
-from dispatcher.wording import choices_of, expectation, got, other_wording
+from dispatcher.validation.wording import choices_of, expectation, got, other_wording
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)

@@ -13,8 +13,8 @@ from typing import Final
 
 import yaml
 
-from dispatcher import yamlsyntax
-from dispatcher.yamlsyntax import YAMLSyntaxError
+from dispatcher.yamlfile import syntax
+from dispatcher.yamlfile.syntax import YAMLSyntaxError
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 20_000  # 2,000 mounts are 10,000
@@ -75,7 +75,7 @@ def compose(text: str) -> Node | None:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.YAMLError as error:
-        raise yamlsyntax.explain(error, text) from None
+        raise syntax.explain(error, text) from None
     return builder.root
 
 

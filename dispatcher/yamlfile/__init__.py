@@ -1,0 +1,1 @@
+"""Text → data, and where every node stands: `Document`."""
