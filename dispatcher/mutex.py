@@ -14,7 +14,8 @@ is stopped. Where there are no robust mutexes (macOS), `flock` on a file in the 
         mutex.release()
 
 Call `acquire` inside the `try`: `release` without having acquired does nothing, and an exception that a signal handler
-raises between the two cannot leave the mutex locked. Do nothing in between that waits or switches greenlets.
+raises between the two cannot leave the mutex locked (the file lock it can). Do nothing in between that waits, or
+switches greenlets.
 
 The memory stays mapped while a `Mutex` refers to it (`mmap.close` raises BufferError). A mutex survives fork: the
 child shares it, and does not own what the parent holds. All users must live in one PID namespace.
@@ -37,6 +38,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
+from weakref import WeakSet
 
 _SIZE: Final = 64  # glibc needs 24 to 48 bytes, by architecture, musl 24 to 40; a cache line keeps neighbours apart
 _PATIENCE_SECONDS: Final = 0.1
@@ -153,23 +155,24 @@ def _lock_file(token: bytes) -> Path:
 
 
 class _FileLock:
-    """`flock` between processes and an `RLock` between threads; each process opens the file for itself."""
+    """`flock` between processes and an `RLock` between threads; each process opens the file for itself.
+
+    It is Python, so an exception that a signal handler raises just here may leave it locked, until the process ends.
+    """
 
     def __init__(self, inside: memoryview, path: Path) -> None:
         self._inside = inside
         self._path = path
-        self._start()
+        self.start()
+        _file_locks.add(self)
 
-    def _start(self) -> None:
-        # Also after a fork: the descriptor shares the parent's lock, and a thread that is gone may hold the RLock.
-        self._pid = os.getpid()
+    def start(self) -> None:
+        # Once more in a child: the parent's descriptor shares its lock, and a thread that is gone may hold the RLock.
         self._threads = threading.RLock()
         self._owner = self._depth = 0
         self._file = open(self._path, "ab", opener=_private)  # noqa: SIM115  # closed when it is collected
 
     def acquire(self) -> bool:
-        if self._pid != os.getpid():
-            self._start()
         self._threads.acquire()
         died = False
         try:
@@ -184,7 +187,7 @@ class _FileLock:
         return died
 
     def release(self) -> None:
-        if self._pid != os.getpid() or self._owner != threading.get_ident():
+        if self._owner != threading.get_ident():
             return
         self._depth -= 1
         if not self._depth:
@@ -192,8 +195,23 @@ class _FileLock:
             fcntl.flock(self._file, fcntl.LOCK_UN)
         self._threads.release()
 
-    def __del__(self) -> None:
-        self._file.close()
+    def close(self) -> None:
+        if hasattr(self, "_file"):  # not, when it could not be opened
+            self._file.close()
+
+    __del__ = close
+
+
+_file_locks: Final[WeakSet[_FileLock]] = WeakSet()
+
+
+def _start_in_child() -> None:
+    for lock in _file_locks:
+        lock.close()
+        lock.start()
+
+
+os.register_at_fork(after_in_child=_start_in_child)
 
 
 def _private(path: str, flags: int) -> int:

@@ -154,6 +154,27 @@ def test_while_the_holder_is_stopped_other_threads_run_and_signals_are_handled(s
     assert (died, handled) == (True, [signal.SIGUSR1])
 
 
+@pytest.mark.parametrize("kind", ["native"], indirect=True)
+def test_exceptions_that_a_signal_handler_raises_at_any_moment_leave_it_free(shared: mmap.mmap) -> None:
+    lock = Mutex(shared, 64)
+    interrupted = 0
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    while interrupted < 300:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 + interrupted % 50 * 1e-6)
+            while True:
+                _count(lock, shared, 1)
+        except InterruptedError:
+            interrupted += 1
+    signal.signal(signal.SIGALRM, before)
+
+    assert _exit_code(_child(lambda: _count(Mutex(shared, 64), shared, 1))) == 0
+
+
 def test_a_thread_that_waits_does_not_stop_the_thread_that_holds(shared: mmap.mmap) -> None:
     lock = Mutex(shared, 64)
     lock.acquire()
@@ -241,3 +262,25 @@ def test_a_place_that_cannot_hold_a_mutex_is_refused(shared: mmap.mmap, offset: 
         Mutex.create(shared, offset)
     with pytest.raises(ValueError, match=f"^{expected}$"):
         Mutex(shared, offset)
+
+
+def test_memory_that_holds_no_mutex_is_refused_by_the_file_lock(kind: str) -> None:
+    if kind == "native":
+        pytest.skip("a pthread mutex that is all zeros is an ordinary one")
+
+    with pytest.raises(OSError, match="the memory holds no mutex"):
+        Mutex(mmap.mmap(-1, 4096), 64)
+
+
+def test_a_lock_file_that_somebody_prepared_is_refused(
+    kind: str, shared: mmap.mmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "native":
+        pytest.skip("there is no lock file")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.touch()
+    monkeypatch.setattr(mutex, "_lock_file", lambda _: tmp_path / "link")
+    (tmp_path / "link").symlink_to(elsewhere)
+
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        Mutex(shared, 64)
