@@ -136,7 +136,7 @@ class LogFile:
         self._live.forget()
 
     def after_fork(self) -> None:
-        self._live.file.left = 0  # it is the parent's
+        self._live.after_fork()
 
     def _recover(self, file: Opened, line: bytes, error: OSError) -> None:
         if error.errno != errno.EBADF:

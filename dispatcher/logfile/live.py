@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -68,8 +69,9 @@ class Live:
         self._compress = compress
         self._mode = mode
         self._clock = clock
-        self._real: str | None = None
+        self._real: str | None = None  # not known
         self._knowledge: Knowledge = Alone()
+        self._finding = threading.RLock()
         self._find_again = self._open_again = self._rotate_again = 0.0
         self._open_error = OSError()
         self.file: Opened = NOTHING
@@ -86,27 +88,31 @@ class Live:
 
     def lock(self) -> AbstractContextManager[object]:
         """The lock that everybody who writes to this path uses now."""
-        now = monotonic()
-        if now >= self._find_again:
-            self._find_again = now + LOOK_SECONDS
-            before, self._real = self._real, None
-            if self.real != before or (self._rotates and self._knowledge.replaced()):
-                self._connect(self.real)
-            else:
-                self._real = before
+        if monotonic() >= self._find_again:
+            with self._finding:  # the other threads wait, instead of going on with what is being replaced
+                if monotonic() >= self._find_again:
+                    self._find()
         return self._knowledge.held()
 
-    def _connect(self, real: str) -> None:
-        self.file = NOTHING
-        self._knowledge = Alone()
-        try:
-            if self._rotates and _is_regular(real):
-                os.makedirs(os.path.dirname(real), exist_ok=True)  # noqa: PTH103, PTH120  # paths are plain strings here
-                self._knowledge = Shared(real)
-            self._real = real
-        except OSError as error:
-            self._complaints.unrotated(error)
-            self._find_again = monotonic() + _SHARE_AGAIN_SECONDS
+    def _find(self) -> None:
+        before, self._real = self._real, None
+        real: str | None = self.real
+        again = LOOK_SECONDS
+        if real != before or (self._rotates and self._knowledge.replaced()):
+            try:
+                self._knowledge, self.file = self._connect(self.real), NOTHING
+            except OSError as error:
+                self._complaints.unrotated(error)
+                self._knowledge, self.file, real = Alone(), NOTHING, None
+                again = _SHARE_AGAIN_SECONDS
+        self._real = real
+        self._find_again = monotonic() + again
+
+    def _connect(self, real: str) -> Knowledge:
+        if not self._rotates or not _is_regular(real):
+            return Alone()
+        os.makedirs(os.path.dirname(real), exist_ok=True)  # noqa: PTH103, PTH120  # paths are plain strings here
+        return Shared(real)
 
     def ready(self, size: int) -> Opened:
         """The live file with room for `size` bytes, which are taken; OSError if there is no such file."""
@@ -138,6 +144,11 @@ class Live:
         with self.held():
             self._take_back(self.file)
             self.file = NOTHING
+
+    def after_fork(self) -> None:
+        """In the child: the room is the parent's, and so is the thread that may have held the lock."""
+        self.file.left = 0
+        self._finding = threading.RLock()
 
     def current(self) -> Opened:
         """Under the lock: the file that the path names now, opened if it was not."""

@@ -49,7 +49,12 @@ def test_a_rotation_during_compression_loses_nothing(tmp_path: Path, monkeypatch
     for number in range(3):
         log.write(record(number))
     more = iter(range(3, 9))
-    monkeypatch.setattr(time, "sleep", lambda seconds: [log.write(record(number)) for number in islice(more, 1)])
+
+    def sleep(seconds: float) -> None:
+        for number in islice(more, 1):
+            log.write(record(number))
+
+    monkeypatch.setattr(time, "sleep", sleep)
 
     compress_all(log._live.real, log._backups, log._live._knowledge)
 
