@@ -29,6 +29,7 @@ from dispatcher.logfile.backups import Backups, Dated, Move, Name, Numbered, sam
 from dispatcher.logfile.complaints import Complaints
 from dispatcher.logfile.live import NOTHING, Live
 from dispatcher.logfile.opened import LINKS, Opened
+from dispatcher.logfile.place import Place
 from dispatcher.logfile.schedule import Schedule
 from dispatcher.logfile.shared import GENERATION, TORN, was_compressed
 
@@ -70,11 +71,11 @@ class LogFile:
             Numbered(backups, name, move) if self.schedule is None else Dated(backups, self.schedule, name, move)
         )
         self._complaints = complaints or Complaints(self.path)
+        rotates = self.schedule is not None or (max_bytes > 0 and backups > 0)
         self._live = Live(
-            self.path,
+            Place(self.path, self._complaints, rotates=rotates),
             self._backups,
             self._complaints,
-            rotates=self.schedule is not None or (max_bytes > 0 and backups > 0),
             max_bytes=max_bytes,
             schedule=self.schedule,
             compress=compress is not None,
@@ -106,7 +107,7 @@ class LogFile:
     def open(self, *, truncate: bool = False) -> None:
         """Make the file now rather than with the first record."""
         try:
-            with self._live.lock():
+            with self._live.place.lock():
                 file = self._live.current()
                 if truncate and file.regular:
                     os.ftruncate(file.fd, 0)
@@ -129,7 +130,7 @@ class LogFile:
 
     def too_old(self) -> list[str]:
         """The backups that the next rotation would drop, oldest first."""
-        return self._backups.too_old(self._live.real)
+        return self._backups.too_old(self._live.place.real)
 
     def close(self) -> None:
         """Close the file; a record that comes later opens it again."""
@@ -176,7 +177,7 @@ class LogFile:
     def _settle(self, file: Opened, line: bytes, written: int) -> None:
         """See to a record that was written only in part, or into a file that is no longer the live one."""
         try:
-            with self._live.held():
+            with self._live.place.knowledge.held():
                 end = os.lseek(file.fd, 0, os.SEEK_CUR) if file.regular else 0
                 self._finish(file, line[written:])
                 if file.is_linked() or not file.regular or was_compressed(file.words, file.inode, end):

@@ -7,18 +7,16 @@ does it leave anything that the next one cannot go on from.
 from __future__ import annotations
 
 import os
-import stat
-import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Final
 
 from dispatcher.logfile import compression
 from dispatcher.logfile.backups import Backups
 from dispatcher.logfile.complaints import Complaints
-from dispatcher.logfile.opened import STANDARD, UNLIMITED, Opened, nothing_opened, open_file
+from dispatcher.logfile.opened import UNLIMITED, Opened, nothing_opened, open_file
+from dispatcher.logfile.place import LOOK_SECONDS, Place
 from dispatcher.logfile.schedule import Schedule
 from dispatcher.logfile.shared import (
     GENERATION,
@@ -28,95 +26,49 @@ from dispatcher.logfile.shared import (
     SIZE,
     STARTED_MS,
     TORN,
-    Alone,
-    Knowledge,
-    Shared,
+    forget_compressed,
 )
 
-LOOK_SECONDS: Final = 0.05  # a file that was renamed from outside is written to for so long at most
 _FORGET_MS: Final = 1000  # room that was granted earlier is used, or its owner is gone
 _PIECES: Final = 32  # of the room that is left; more would cost more locking, fewer would rotate small files too early
 _LARGEST_GRANT: Final = 65536
 _OPEN_AGAIN_SECONDS: Final = 0.01
-_SHARE_AGAIN_SECONDS: Final = 10.0
 _ROTATE_AGAIN_SECONDS: Final = 1.0
 
 NOTHING: Final = nothing_opened()
 
 
 class Live:
-    """The live file of `path`; if it `rotates`, into `backups`, before it outgrows `max_bytes` and by `schedule`."""
+    """The live file at `place`, rotated into `backups` before it outgrows `max_bytes` and by `schedule`."""
 
     def __init__(
         self,
-        path: str,
+        place: Place,
         backups: Backups,
         complaints: Complaints,
         *,
-        rotates: bool,
         max_bytes: int = 0,
         schedule: Schedule | None = None,
         compress: bool = False,
         mode: int = 0o640,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path
+        self.place = place
         self._backups = backups
         self._complaints = complaints
-        self._rotates = rotates
         self._max_bytes = max_bytes
         self._schedule = schedule
         self._compress = compress
         self._mode = mode
         self._clock = clock
-        self._real: str | None = None  # not known
-        self._knowledge: Knowledge = Alone()
-        self._finding = threading.RLock()
-        self._find_again = self._open_again = self._rotate_again = 0.0
+        self._open_again = self._rotate_again = 0.0
         self._open_error = OSError()
         self.file: Opened = NOTHING
         """What was opened last; it may have been replaced since."""
 
-    @property
-    def real(self) -> str:
-        """The path with its links resolved."""
-        return self._real or (self._path if self._path in STANDARD else os.path.realpath(self._path))
-
-    def held(self) -> AbstractContextManager[object]:
-        """The lock, once it was taken for this path."""
-        return self._knowledge.held()
-
-    def lock(self) -> AbstractContextManager[object]:
-        """The lock that everybody who writes to this path uses now."""
-        if monotonic() >= self._find_again:
-            with self._finding:  # the other threads wait, instead of going on with what is being replaced
-                if monotonic() >= self._find_again:
-                    self._find()
-        return self._knowledge.held()
-
-    def _find(self) -> None:
-        before, self._real = self._real, None
-        real: str | None = self.real
-        again = LOOK_SECONDS
-        if real != before or (self._rotates and self._knowledge.replaced()):
-            try:
-                self._knowledge, self.file = self._connect(self.real), NOTHING
-            except OSError as error:
-                self._complaints.unrotated(error)
-                self._knowledge, self.file, real = Alone(), NOTHING, None
-                again = _SHARE_AGAIN_SECONDS
-        self._real = real
-        self._find_again = monotonic() + again
-
-    def _connect(self, real: str) -> Knowledge:
-        if not self._rotates or not _is_regular(real):
-            return Alone()
-        os.makedirs(os.path.dirname(real), exist_ok=True)  # noqa: PTH103, PTH120  # paths are plain strings here
-        return Shared(real)
-
     def ready(self, size: int) -> Opened:
         """The live file with room for `size` bytes, which are taken; OSError if there is no such file."""
-        with self.lock():
+        with self.place.lock():
             looks = monotonic() >= self.file.until
             file = self.current()
             if self._may_rotate(file):
@@ -126,7 +78,7 @@ class Live:
 
     def rotate(self) -> None:
         """Rotate now, due or not; an empty file is left as it is."""
-        with self.lock():
+        with self.place.lock():
             self.file.until = 0.0
             file = self.current()
             if self._may_rotate(file) and file.size():
@@ -134,29 +86,30 @@ class Live:
 
     def is_due(self, size: int) -> bool:
         """Whether a record of `size` bytes would be the first of a new file."""
-        with self.lock():
+        with self.place.lock():
             self.file.until = 0.0
             file = self.current()
             return file.regular and (self._is_full(file.size(), size) or self._is_over())
 
     def forget(self) -> None:
         """Close the file, and give back the room that it had."""
-        with self.held():
+        with self.place.knowledge.held():
             self._take_back(self.file)
             self.file = NOTHING
 
     def after_fork(self) -> None:
         """In the child: the room is the parent's, and so is the thread that may have held the lock."""
         self.file.left = 0
-        self._finding = threading.RLock()
+        self.place.after_fork()
 
     def current(self) -> Opened:
         """Under the lock: the file that the path names now, opened if it was not."""
         now = monotonic()
         file = self.file
-        if file.generation == file.words[GENERATION] and now < file.until:
+        known = file.words is self.place.knowledge.words and file.generation == file.words[GENERATION]
+        if known and now < file.until:
             return file
-        if file.generation != file.words[GENERATION] or not self._is_at_path(file):
+        if not known or not self._is_at_path(file):
             file = self._reopen(now)
         file.until = now + LOOK_SECONDS
         if self._schedule is not None:
@@ -180,7 +133,7 @@ class Live:
         if now < self._open_again:
             raise OSError(*self._open_error.args)
         try:
-            file = open_file(self.real, self._mode, self._knowledge.words)
+            file = open_file(self.place.real, self._mode, self.place.knowledge.words)
         except OSError as error:
             self._open_again, self._open_error = now + _OPEN_AGAIN_SECONDS, error
             raise
@@ -197,20 +150,17 @@ class Live:
             words[GENERATION] += 1
         elif status.st_size and status.st_mtime < self._started() - 0.5:
             words[STARTED_MS] = int(status.st_mtime * 1000)
+        forget_compressed(words, file.inode)
         if words[TORN]:
             os.write(file.fd, b"\n")
             words[TORN] = 0
         file.generation = words[GENERATION]
 
     def _is_at_path(self, file: Opened) -> bool:
-        try:
-            status = os.stat(self._path)  # noqa: PTH116  # a third of the cost of Path.stat
-        except OSError:
-            return False
-        return (status.st_dev, status.st_ino) == (file.device, file.inode)
+        return self.place.is_at_path(file.device, file.inode)
 
     def _may_rotate(self, file: Opened) -> bool:
-        return self._rotates and file.regular and isinstance(self._knowledge, Shared)
+        return file.regular and self.place.shared
 
     def _with_room(self, file: Opened, size: int, *, looked: bool) -> Opened:
         words = file.words
@@ -243,20 +193,20 @@ class Live:
         return self._schedule is not None and self._clock() >= self._schedule.due(self._started())
 
     def _started(self) -> float:
-        return self._knowledge.words[STARTED_MS] / 1000
+        return self.place.knowledge.words[STARTED_MS] / 1000
 
     def _rotate(self, file: Opened) -> Opened:
         """Put the live file away and open a new one; the same file if that cannot be."""
         words = file.words
         if words[ROTATING] or monotonic() < self._rotate_again:
             return file  # ROTATING: a signal handler logs in the middle of it
-        if self._knowledge.replaced():
-            self._find_again = 0.0
+        if self.place.knowledge.replaced():
+            self.place.look_again()
             return file
         if self._is_at_path(file):
             words[ROTATING] = 1
             try:
-                self._backups.put_away(self.real, self._started())
+                self._backups.put_away(self.place.real, self._started())
             except Exception as error:  # noqa: BLE001  # also what a rotator of the app's own raises
                 self._complaints.unrotated(error)
                 self._rotate_again = monotonic() + _ROTATE_AGAIN_SECONDS
@@ -268,13 +218,5 @@ class Live:
         words[INODE] = 0  # the number of a deleted file may come back at once
         file = self.current()
         if self._compress:
-            compression.start(self.real, self._backups, self._knowledge)
+            compression.start(self.place.real, self._backups, self.place.knowledge)
         return file
-
-
-def _is_regular(path: str) -> bool:
-    """Whether a file is at `path`, or nothing yet."""
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
-    except OSError:
-        return True

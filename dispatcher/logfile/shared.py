@@ -68,8 +68,10 @@ class Shared(AbstractContextManager[None]):
                 # but the path may now name another file, and nobody has been told.
                 self.words[ROTATING] = 0
                 self.words[GENERATION] += 1
-        except BaseException:  # a signal handler raised
+        except BaseException as error:  # a signal handler raised, or the file is damaged
             self._mutex.release()
+            if isinstance(error, OSError):
+                self._path.unlink(missing_ok=True)
             raise
 
     def __exit__(self, *error: object) -> None:
@@ -128,3 +130,10 @@ def was_compressed(words: MutableSequence[int], inode: int, end: int) -> bool:
     """Under the lock: whether the record that ends at byte `end` of the deleted file `inode` was compressed with it."""
     slots = range(_COMPRESSED, _COMPRESSED + 2 * _RING, 2)
     return any(words[slot] == inode and end <= words[slot + 1] for slot in slots)
+
+
+def forget_compressed(words: MutableSequence[int], inode: int) -> None:
+    """Under the lock: a new file has the number of one that was compressed, as nobody has that one open any more."""
+    for slot in range(_COMPRESSED, _COMPRESSED + 2 * _RING, 2):
+        if words[slot] == inode:
+            words[slot] = 0

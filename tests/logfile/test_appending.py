@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.logfile import LogFile, appending, compression, live
+from dispatcher.logfile import LogFile, appending, compression, live, place
 from dispatcher.logfile.complaints import Complaints
-from dispatcher.logfile.shared import SIZE
+from dispatcher.logfile.shared import SIZE, Shared, note_compressed
 from tests.logfile.records import content, log_files, names, once, record, records
 
 
@@ -23,6 +23,7 @@ class Clock:
         self.now = 1000.0
         monkeypatch.setattr(appending, "monotonic", self)
         monkeypatch.setattr(live, "monotonic", self)
+        monkeypatch.setattr(place, "monotonic", self)
 
     def __call__(self) -> float:
         return self.now
@@ -378,6 +379,31 @@ def test_a_piece_of_a_record_never_runs_into_the_next(
     assert said[0] == "app.log: cannot be written (No space left on device); 1 record dropped"
 
 
+def test_a_real_limit_is_met_and_lifted(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+from dispatcher.logfile import LogFile
+from tests.logfile.records import record
+log = LogFile(sys.argv[1], max_bytes=10_000, backups=3)
+log.open()
+resource.setrlimit(resource.RLIMIT_FSIZE, (250, resource.RLIM_INFINITY))
+for number in range(5):
+    log.write(record(number))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.write(record(5))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "app.log")], check=True, capture_output=True, text=True
+    )
+
+    expected = record(0) + record(1) + record(2)[:50] + b"\n" + record(5)
+    assert (tmp_path / "app.log").read_bytes() == expected
+    assert run.stderr.splitlines() == [
+        f"{tmp_path}/app.log: cannot be written (File too large); 1 record dropped",
+        f"{tmp_path}/app.log: is written again; 2 records dropped",
+    ]
+
+
 def test_a_folder_that_goes_and_comes_back_costs_nothing(tmp_path: Path, clock: Clock) -> None:
     folder = tmp_path / "logs"
     log = LogFile(folder / "app.log", max_bytes=1000, backups=1)
@@ -431,6 +457,25 @@ def test_without_a_lock_file_the_log_grows_until_there_is_one(tmp_path: Path, cl
     ]
 
 
+def test_a_damaged_lock_file_is_replaced(tmp_path: Path, clock: Clock) -> None:
+    log = LogFile(tmp_path / "app.log", max_bytes=100, backups=9)
+    log.write(record(0))
+    shared = log._live.place.knowledge
+    assert isinstance(shared, Shared)
+
+    def damaged() -> bool:
+        raise OSError(22, "Invalid argument")
+
+    shared._mutex.acquire = damaged
+    clock.now += 0.06
+    log.write(record(1))
+    clock.now += 0.06
+    log.write(record(2))
+
+    assert records(tmp_path) == once(0, 2)
+    assert names(tmp_path) == ["app.log", "app.log.1"]
+
+
 def test_a_log_that_cannot_be_moved_grows_and_is_tried_again_after_a_second(tmp_path: Path, clock: Clock) -> None:
     attempts = []
 
@@ -474,7 +519,7 @@ def test_a_signal_handler_that_logs_during_a_rotation_loses_nothing(tmp_path: Pa
 
 def _rotate_and_compress(log: LogFile) -> None:
     log.rotate()
-    compression.compress_all(log._live.real, log._backups, log._live._knowledge)
+    compression.compress_all(log._live.place.real, log._backups, log._live.place.knowledge)
 
 
 @pytest.mark.parametrize("stalls", ["before the write", "after the write"])
@@ -506,6 +551,19 @@ def test_a_writer_that_stalls_over_a_rotation(
 
     expected = once(2, 3) if fate == "dropped" else once(0, 1, 3)
     assert records(tmp_path) == expected
+
+
+def test_a_new_file_may_have_the_number_of_a_compressed_one(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "app.log", max_bytes=1000, backups=9)
+    log.write(record(0))
+    note_compressed(log._live.file.words, log._live.file.inode, 1000)
+    log.close()
+    log.write(record(1))
+
+    (tmp_path / "app.log").unlink()
+    log.write(record(2))
+
+    assert records(tmp_path) == once(2)
 
 
 def test_time_rotation_happens_at_the_first_record_after_the_boundary(tmp_path: Path, clock: Clock) -> None:

@@ -56,7 +56,7 @@ def test_a_rotation_during_compression_loses_nothing(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(time, "sleep", sleep)
 
-    compress_all(log._live.real, log._backups, log._live._knowledge)
+    compress_all(log._live.place.real, log._backups, log._live.place.knowledge)
 
     assert records(tmp_path) == once(*range(9))
 
