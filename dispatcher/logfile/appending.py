@@ -88,9 +88,10 @@ class LogFile:
         """Append `line`, which ends with its own line end, as one piece."""
         size = len(line)
         file = self._live.file
+        words = file.words
         # From the test of `left` to the system call there is no call, so no other thread and no signal handler comes
         # in between.
-        if monotonic() < file.until and file.words[GENERATION] == file.generation and file.left >= size:
+        if monotonic() < file.until and words[GENERATION] == file.generation and file.left >= size:
             file.left -= size
             try:
                 written = _write(file.fd, line)
@@ -99,7 +100,7 @@ class LogFile:
                 self._recover(file, line, error)
                 return
             file.look()
-            if written != size or not file.status[LINKS] or file.words[GENERATION] != file.generation:
+            if written != size or not file.status[LINKS] or words[GENERATION] != file.generation:
                 self._settle(file, line, written)
         else:
             self._write_slowly(line)
