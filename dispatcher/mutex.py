@@ -52,7 +52,7 @@ class Mutex:
     __slots__ = ("acquire", "release")
 
     acquire: Callable[[], bool]
-    """Wait for the mutex; True when its previous owner died inside. OSError when the memory holds no mutex."""
+    """Wait for the mutex; True when its previous owner died inside. OSError when the memory was overwritten."""
 
     release: Callable[[], object]
     """Give the mutex back; nothing happens when this thread does not hold it."""
