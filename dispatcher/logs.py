@@ -65,7 +65,6 @@ def configure(options: Logging) -> None:
 
 
 def _file_handler(file: Path, options: Logging) -> logging.Handler:
-    file.parent.mkdir(parents=True, exist_ok=True)
     return RotatingFileHandler(
         file,
         maxBytes=options.max_bytes,
