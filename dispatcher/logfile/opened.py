@@ -33,7 +33,7 @@ class Opened:
 
     __slots__ = ("device", "fd", "generation", "inode", "left", "look", "regular", "status", "until", "words")
 
-    def __init__(self, fd: int, words: MutableSequence[int]) -> None:
+    def __init__(self, fd: int, words: MutableSequence[int], *, has_name: bool = True) -> None:
         self.fd = fd
         status = os.fstat(fd)
         self.device, self.inode = status.st_dev, status.st_ino
@@ -45,7 +45,8 @@ class Opened:
         self.until = 0.0
         """Until when, on the monotonic clock."""
         self.status = memoryview(bytearray(_STATX_BYTES)).cast("I")
-        self.look: Callable[[], object] = _look_at(fd, self.status)
+        self.status[LINKS] = 1
+        self.look: Callable[[], object] = _look_at(fd, self.status) if has_name else int
         """Brings `status[LINKS]` up to date."""
 
     def size(self) -> int:
@@ -83,7 +84,9 @@ def open_file(path: str, mode: int, words: MutableSequence[int]) -> Opened:
     A FIFO that nobody reads is an error, not a wait.
     """
     if path in STANDARD:
-        return Opened(os.dup(STANDARD[path]), words)  # opening it would fail where it is a socket, as under systemd
+        # Opening it would fail where it is a socket, as under systemd. And it stays what it is even when it is a file
+        # that was deleted meanwhile: there is no name under which it could be made again.
+        return Opened(os.dup(STANDARD[path]), words, has_name=False)
     try:
         fd = os.open(path, _FLAGS, mode)
     except FileNotFoundError:
@@ -113,7 +116,6 @@ def _out_of_reach(fd: int) -> int:
 
 def _look_at(fd: int, status: memoryview[int]) -> Callable[[], object]:
     """What looks at the file and never releases the GIL: asking for it back would cost more than the system call."""
-    status[LINKS] = 1
     statx = _statx()
     if statx is not None:
         room = (ctypes.c_char * _STATX_BYTES).from_buffer(status)

@@ -311,6 +311,18 @@ def test_standard_output_is_a_log(tmp_path: Path) -> None:
     assert run.stdout == b"one\n" * 9
 
 
+def test_a_deleted_file_behind_standard_output_gets_each_record_once(tmp_path: Path) -> None:
+    code = (
+        "import os; from dispatcher.logfile import LogFile; log = LogFile('/dev/stdout')\n"
+        "log.write(b'one\\n'); os.unlink('out.txt'); log.write(b'two\\n')\n"
+    )
+    with (tmp_path / "out.txt").open("w+b") as out:
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=out, check=True)
+
+        out.seek(0)
+        assert out.read() == b"one\ntwo\n"
+
+
 # A log that cannot be written
 
 
