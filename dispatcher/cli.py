@@ -117,10 +117,13 @@ def _print_table(found: Sequence[Route]) -> None:
     table = Table("path", "methods", "endpoint", "mount", "app", box=None, pad_edge=False)
     for route in found:
         table.add_row(route.path, ",".join(route.methods), route.endpoint, route.mount, route.app)
-    console = Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console.width = 1000  # piped: no line is ever cut
-    console.print(table)
+        console.width = 10_000  # piped: no line is ever cut
+    with console.capture() as printed:
+        console.print(table)
+    for line in printed.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def _count(number: int, noun: str) -> str:
