@@ -47,7 +47,7 @@ class SharedLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         _check(limits, strategy, burst)
-        self._path, self._size, self._clock = path, size, clock
+        self._clock = clock
         self._limits = tuple(_Limit(item, strategy, burst, namespace) for item in limits)
         self._look_at = 0
         make_folder(path.parent)
@@ -91,11 +91,9 @@ class SharedLimiter:
         self._look_at = now + _SECOND
         table = self._counters.table
         table.warn()
-        if table.replaced():
-            try:
-                self._counters = _Counters(open_table(self._path, self._size), self._limits)
-            except OSError:
-                pass  # whoever replaced the file is not us; counting goes on in the old one
+        newer = table.follow()
+        if newer is not table:
+            self._counters = _Counters(newer, self._limits)
 
 
 class _Limit:

@@ -44,10 +44,9 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         self, uri: str | None = None, wrap_exceptions: bool = False, *, size: float | str | bool | None = None
     ) -> None:
         super().__init__(uri, wrap_exceptions)
-        self._path, size_in_uri = _read(uri or "shared://")
-        self._size = _bytes(size_in_uri if size is None else size)
+        path, size_in_uri = _read(uri or "shared://")
         self._look_at = 0
-        self._counters = _Counters(open_table(self._path, self._size))
+        self._counters = _Counters(open_table(path, _bytes(size_in_uri if size is None else size)))
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -155,8 +154,9 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         self._look_at = now + _SECOND
         table = self._counters.table
         table.warn()
-        if table.replaced():
-            self._counters = _Counters(open_table(self._path, self._size))
+        newer = table.follow()
+        if newer is not table:
+            self._counters = _Counters(newer)
 
 
 _Name = tuple[str, str, int, int]  # the kind of window, the key, its limit and its seconds

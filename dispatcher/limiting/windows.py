@@ -125,9 +125,7 @@ class SlidingWindowCounter:
         )
 
     def _fades(self, previous: int, spare: int) -> int:
-        """The ns into a window after which `previous` hits of the one before it weigh no more than `spare`."""
-        if previous <= spare:
-            return 0
+        """The ns into a window after which `previous` hits of the one before it, which are more, weigh only `spare`."""
         return self._window + 1 - -(-(spare + 1) * self._window // previous)
 
 

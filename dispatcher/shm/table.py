@@ -86,6 +86,13 @@ class Table:
         """Whether the file at `path` is another one by now, which other processes use."""
         return replaced(self.buffer, self.path)
 
+    def follow(self) -> Table:
+        """The table that is at this one's path by now, or this one while nobody has put a new file there."""
+        try:
+            return open_table(self.path, len(self.buffer)) if self.replaced() else self
+        except OSError:
+            return self  # no descriptor left, say; the next second will do
+
     def tag(self, key: bytes) -> Tag:
         """The two halves of the key's hash."""
         hashed = self._hash.copy()

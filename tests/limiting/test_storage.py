@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,28 @@ def test_when_the_file_is_replaced_the_storage_follows_within_a_second(
 
     assert other_process.stats(int(now[0] * 1e9)).used == 1
     assert limiter.get_window_stats(item).remaining == 4
+
+
+def test_the_storage_says_how_full_it_is_and_that_it_can_be_reached() -> None:
+    storage = SharedStorage("shared://", size="64KB")
+    storage.incr("key", 60)
+
+    assert (storage.stats().used, storage.stats().size, storage.check()) == (1, 64000, True)
+
+
+@pytest.mark.parametrize("work", [lambda storage: storage.incr("key", 60), SharedStorage.check], ids=["hit", "other"])
+def test_the_death_of_a_process_inside_is_noticed(work: Callable[[SharedStorage], object]) -> None:
+    storage = SharedStorage("shared://", size="64KB")
+
+    def die() -> int:
+        storage._counters.table.acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    assert _in_child(die) == -signal.SIGKILL
+    work(storage)
+
+    assert storage.stats().repairs == 1
 
 
 def test_a_negative_amount_is_refused() -> None:

@@ -211,3 +211,13 @@ def test_after_an_idle_window_the_whole_limit_is_there(name: str, case: tuple[in
 
     # A token comes after whole nanoseconds, so a bucket fills up to `limit` of them late.
     assert client.hit(idle_since + window + (limit if name == "token-bucket" else 0), limit)
+
+
+def test_a_count_that_a_killed_process_left_too_high_denies_for_a_window_at_most() -> None:
+    client = Client(MovingSegments, 10, 6300)
+    client.hit(START, 9)
+    client.words[(CELL >> 3) + 3] += 1  # counted in the sum, not yet in the segment
+
+    assert client.used(START) == 10
+    assert client.wait(START, 10) == 6300
+    assert client.used(START + 100) == 9, "the next segment counts anew"

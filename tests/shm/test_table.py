@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
 import pytest
 
+from dispatcher.shm import table as table_module
 from dispatcher.shm.cells import Cells
 from dispatcher.shm.table import Stats, Table, Tag, open_table
 
@@ -128,6 +130,26 @@ def test_a_reset_forgets_every_counter_and_says_how_many_mattered(table: Table) 
         _count(table, table.tag(b"%d" % number), until=NOW + number)
 
     assert (table.reset(NOW), table.stats(NOW).used) == (4, 0)
+
+
+def test_a_table_follows_its_file_where_that_can_be_opened(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = table.follow()
+    (tmp_path / "table").unlink()
+    gone = table.follow()
+    other_process = Table(tmp_path / "table", 4096)
+
+    def no_descriptor(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(table_module, "open_mapping", no_descriptor)
+        failed = table.follow()
+    newer = table.follow()
+
+    assert (same, gone, failed) == (table, table, table)
+    assert newer.tag(b"key") == other_process.tag(b"key")
 
 
 def test_deaths_are_counted(table: Table) -> None:
