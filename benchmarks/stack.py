@@ -253,9 +253,7 @@ def python_client(port: int, path: str, seconds: int, connections: int) -> float
     return sum(counts) / seconds
 
 
-def under_gunicorn(
-    folder: Path, rounds: int, seconds: int, threads: int = 4, connections: int = 8
-) -> dict[str, float]:
+def under_gunicorn(folder: Path, rounds: int, seconds: int, threads: int = 4, connections: int = 8) -> dict[str, float]:
     """Median requests per second of each target; all three servers run, one is asked at a time."""
     targets = {
         "bare": ("hello:app", "/"),
