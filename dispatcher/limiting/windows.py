@@ -94,14 +94,15 @@ class SlidingWindowCounter:
 
     def charge(self, at: int, now: int, used: int, cost: int) -> None:
         words, state = self._words, (at + STATE) >> 3
-        current = self.counts(at, now)[1]
         if now >= words[(at >> 3) + 2]:
             words[state] = words[state + 1] = 0
             words[state + 2] = now
         self._ints[(at >> 2) + 6] = min(used + cost, MOST)
         begun = words[state + 2]
         number = (now - begun) // self._window
-        words[state + (number & 1)] = (number & MOST) << 32 | min(current + cost, MOST)
+        slot = state + (number & 1)
+        current = words[slot] & MOST if words[slot] >> 32 == number & MOST else 0
+        words[slot] = (number & MOST) << 32 | min(current + cost, MOST)
         words[(at >> 3) + 2] = begun + (number + 2) * self._window
 
     def wait(self, at: int, now: int, cost: int) -> int:
