@@ -3,8 +3,19 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runtime_folder() -> Iterator[None]:
+    """What the sites of the tests share through memory is in a folder of this run, and goes with it."""
+    shared = Path("/dev/shm")
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 @pytest.fixture
