@@ -2,17 +2,20 @@
 
 One app that fails is that mount's affair: it answers 503, the others serve. With ``strict: true``, when no app at all
 could be loaded, or when a middleware is wrong, there is no stack: `LoadError` or `ConfigError` says why.
+
+`assemble` does the same beside a stack that serves already: what the two configs have in common is taken over from it,
+down to the very objects.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, cast
 
 from flask import Flask
 
@@ -22,12 +25,15 @@ from dispatcher.config import Config, MiddlewareSpec, Mount
 from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
 from dispatcher.middleware.static import Static
 from dispatcher.mounts import MountTable, parse_key
-from dispatcher.wsgi import StartResponse, WSGIApplication, WSGIEnvironment, after, current_environ, respond
+from dispatcher.wsgi import STACK, StartResponse, WSGIApplication, WSGIEnvironment, after, current_environ, respond
+
+Hook = Callable[[WSGIApplication], object]
+State = Literal["serving", "loading", "disabled"]
 
 _log: Final = logging.getLogger("dispatcher")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MountedApp:
     """A mount brought to life: `app` as loaded, and `wrapped` in the mount's own middleware; or why it is not."""
 
@@ -35,20 +41,50 @@ class MountedApp:
     app: WSGIApplication | None
     wrapped: WSGIApplication = field(repr=False)
     error: LoadError | None = None
+    on_start: Hook | None = None
+    on_stop: Hook | None = None
+
+    @property
+    def state(self) -> State:
+        """``loading`` is what nobody has tried yet; it answers 503 as ``disabled`` does."""
+        if self.app is not None:
+            return "serving"
+        return "loading" if self.error is None else "disabled"
 
 
-@dataclass(frozen=True, slots=True)
+class Door:
+    """The innermost app of the middleware around a site: the way to the mount table.
+
+    The middleware outlives a stack whose successor has the same, so the table is that of the stack that the request
+    began on, and the newest one only where a middleware has not handed the `environ` down.
+    """
+
+    __slots__ = ("table",)
+
+    def __init__(self, table: MountTable) -> None:
+        self.table = table
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        stack = environ.get(STACK)
+        table = stack.table if stack is not None and stack.door is self else self.table
+        return table(environ, start_response)
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Stack:
-    """A config brought to life: one WSGI callable. `app` is the outermost middleware, `table` the innermost app."""
+    """A config brought to life: one WSGI callable. `app` is the outermost middleware, `door` the innermost app, which
+    leads to `table`."""
 
     config: Config
     mounts: tuple[MountedApp, ...]
     table: MountTable = field(repr=False)
     app: WSGIApplication = field(repr=False)
+    door: Door = field(repr=False)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         before = current_environ.get()  # not None where one stack is mounted in another
         current_environ.set(environ)
+        environ[STACK] = self
         try:
             body = self.app(environ, start_response)
         except BaseException:
@@ -71,19 +107,35 @@ def create_app(file: str | Path) -> Stack:
 
 def build(site: Config) -> Stack:
     """Bring `site` to life; its folder goes on the import path, and what its `.env` sets into the environment."""
-    loader.add_import_path(site.site.root)
-    for name, value in site.env.items():
-        os.environ.setdefault(name, value)
-    outer, inner = _middleware(site)
-    loaded = _load_all(site)
-    mounted = tuple(_wrap_mount(one, inner[one.mount.key]) for one in loaded)
-    failed = [one.error for one in mounted if one.error is not None]
-    if failed and (site.strict or len(failed) == len(mounted)):
+    stack = assemble(site)
+    failed = [one.error for one in stack.mounts if one.error is not None]
+    if failed and (site.strict or len(failed) == len(stack.mounts)):
         raise LoadError(problem for error in failed for problem in error.problems)
     for error in failed:
         _log.error("%s", error, exc_info=error.__cause__)
+    return stack
+
+
+def assemble(site: Config, *, previous: Stack | None = None, waiting: Collection[str] = ()) -> Stack:
+    """The stack of `site` with what can be taken over from `previous`, whatever of the rest fails to load.
+
+    A mount of which nothing has changed is taken over as it is; where its middleware alone has changed, its app is. The
+    mounts whose keys are `waiting` are left ``loading``. Nothing that `previous` serves is touched.
+    """
+    loader.add_import_path(site.site.root)
+    for name, value in site.env.items():
+        os.environ.setdefault(name, value)
+    kept = {one.mount.key: one for one in previous.mounts if one.app is not None} if previous is not None else {}
+    same = {mount.key for mount in site.mounts if mount.key in kept and kept[mount.key].mount == mount}
+    same_middleware = previous is not None and previous.config.middleware == site.middleware
+    outer, inner = _middleware(site, () if same_middleware else site.middleware, same)
+    loaded = _load_all(site, kept, waiting)
+    mounted = tuple(one if one.mount.key in same else _wrap_mount(one, inner[one.mount.key]) for one in loaded)
     table = MountTable(mounts={one.mount.key: one.wrapped for one in mounted})
-    return Stack(site, mounted, table, _fold(table, outer))
+    if previous is not None and same_middleware:
+        return replace(previous, config=site, mounts=mounted, table=table)
+    door = Door(table)
+    return Stack(site, mounted, table, _fold(door, outer), door)
 
 
 def _fold(app: WSGIApplication, wraps: Iterable[Wrap]) -> WSGIApplication:
@@ -92,8 +144,11 @@ def _fold(app: WSGIApplication, wraps: Iterable[Wrap]) -> WSGIApplication:
     return app
 
 
-def _middleware(site: Config) -> tuple[tuple[Wrap, ...], Mapping[str, tuple[Wrap, ...]]]:
-    """The middleware of the site and of each mount, ready to be put around an app; every problem at once."""
+def _middleware(
+    site: Config, around: Iterable[MiddlewareSpec], without: Collection[str]
+) -> tuple[tuple[Wrap, ...], Mapping[str, tuple[Wrap, ...]]]:
+    """The middleware `around` the site and of each mount but those in `without`, ready to be put around an app; every
+    problem at once."""
     problems: list[Problem] = []
 
     def ready(specs: Iterable[MiddlewareSpec]) -> tuple[Wrap, ...]:
@@ -105,18 +160,21 @@ def _middleware(site: Config) -> tuple[tuple[Wrap, ...], Mapping[str, tuple[Wrap
                 problems.extend(error.problems)
         return tuple(wraps)
 
-    outer, inner = ready(site.middleware), {mount.key: ready(mount.middleware) for mount in site.mounts}
+    outer = ready(around)
+    inner = {mount.key: ready(mount.middleware) for mount in site.mounts if mount.key not in without}
     if problems:
         raise ConfigError(problems)
     return outer, inner
 
 
-def _load_all(site: Config) -> list[MountedApp]:
+def _load_all(site: Config, kept: Mapping[str, MountedApp], waiting: Collection[str]) -> list[MountedApp]:
     """Every mount's app; one object in two mounts is refused, because it can have only one root and one cookie."""
     loaded: list[MountedApp] = []
     first: dict[int, str] = {}
     for mount in site.mounts:
-        one = _load(site, mount)
+        one = _take_over(mount, kept.get(mount.key))
+        if one is None:
+            one = MountedApp(mount, None, unavailable) if mount.key in waiting else _load(site, mount)
         if one.app is not None and first.setdefault(id(one.app), mount.key) != mount.key:
             what = (
                 f"the same app object is mounted at {first[id(one.app)]!r} already, and an app has one prefix and one "
@@ -127,13 +185,37 @@ def _load_all(site: Config) -> list[MountedApp]:
     return loaded
 
 
+def _take_over(mount: Mount, old: MountedApp | None) -> MountedApp | None:
+    """`old` as it is for an equal mount, its app for one that names the same app, else None."""
+    if old is None or old.app is None or old.mount == mount:
+        return old
+    return replace(old, mount=mount, wrapped=old.app) if _app_of(old.mount) == _app_of(mount) else None
+
+
+def _app_of(mount: Mount) -> tuple[Any, ...]:
+    return mount.app, mount.args, mount.config, mount.factory, mount.on_start, mount.on_stop
+
+
 def _load(site: Config, mount: Mount) -> MountedApp:
     try:
+        on_start, on_stop = _hook("on_start", mount.on_start), _hook("on_stop", mount.on_stop)
         with logs.preserved():
             app = loader.load_app(mount.app, args=mount.args, config=mount.config, factory=mount.factory)
     except LoadError as error:
         return _failed(site, mount, error)
-    return MountedApp(mount, app, app)
+    return MountedApp(mount, app, app, None, on_start, on_stop)
+
+
+def _hook(name: str, text: str | None) -> Hook | None:
+    if text is None:
+        return None
+    try:
+        found = loader.load_object(text)
+    except LoadError as error:
+        raise LoadError(Problem(problem.what, name) for problem in error.problems) from error.__cause__
+    if not callable(found):
+        raise LoadError(Problem(f"{text!r} is not callable; name a function that takes the app", name))
+    return cast(Hook, found)
 
 
 def _failed(site: Config, mount: Mount, error: LoadError) -> MountedApp:
