@@ -23,6 +23,7 @@ from dispatcher import catalog, config, isolation, loader, logs
 from dispatcher.catalog import Wrap
 from dispatcher.config import Config, MiddlewareSpec, Mount
 from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
+from dispatcher.guard import Guard
 from dispatcher.middleware.static import Static
 from dispatcher.mounts import MountTable, parse_key
 from dispatcher.wsgi import STACK, StartResponse, WSGIApplication, WSGIEnvironment, after, current_environ, respond
@@ -135,7 +136,7 @@ def assemble(site: Config, *, previous: Stack | None = None, waiting: Collection
     if previous is not None and same_middleware:
         return replace(previous, config=site, mounts=mounted, table=table)
     door = Door(table)
-    return Stack(site, mounted, table, _fold(door, outer), door)
+    return Stack(site, mounted, table, Guard(_fold(door, outer)), door)
 
 
 def _fold(app: WSGIApplication, wraps: Iterable[Wrap]) -> WSGIApplication:
@@ -230,7 +231,7 @@ def _wrap_mount(one: MountedApp, wraps: Iterable[Wrap]) -> MountedApp:
     if isinstance(one.app, Flask):
         isolation.isolate(one.app, parse_key(one.mount.key))
         app = _serve_static_folders(app, one.app, one.mount.static)
-    return replace(one, wrapped=_fold(app, wraps))
+    return replace(one, wrapped=Guard(_fold(app, wraps)))
 
 
 def _serve_static_folders(app: WSGIApplication, flask_app: Flask, wanted: bool | None) -> WSGIApplication:

@@ -1,0 +1,245 @@
+"""Turns what an app raises into an answer, so that neither the client nor the worker goes down with it.
+
+Servers take an app's `OSError` for a client that has gone, its `StopIteration` for the end of the connection and its
+`SystemExit` for their own end: the client gets an empty reply, or all clients get none. One guard goes around each
+mounted app with its middleware, and one around the whole site:
+
+- Before the headers are out, whatever is raised becomes one log record with its traceback, and a 500 with the request
+  id and no detail. So do an app that never calls ``start_response``, a body that is not of bytes, and one that is
+  shorter than its Content-Length.
+- After that the response cannot be taken back: one log record, and the connection is cut, so that the client can tell.
+- What the server itself raises while it reads the request or ends its worker goes on unchanged.
+
+``start_response`` is handed on with the first chunk, or when an app that returns a list has returned: until then a 500
+can take the place of what the app had begun.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sized
+from functools import partial
+from typing import Any, Final, cast
+
+from dispatcher.wsgi import (
+    REQUEST_ID,
+    ExcInfo,
+    Headers,
+    StartResponse,
+    Write,
+    WSGIApplication,
+    WSGIEnvironment,
+    is_file_wrapper,
+    respond,
+)
+
+_SERVERS: Final = frozenset({"gunicorn", "waitress", "greenlet"})  # greenlet: GreenletExit, how gevent ends a worker
+_WITHOUT_BODY: Final = ("1", "204", "304")
+_END: Final[Any] = object()  # None would end a body that yields None by mistake
+_log: Final = logging.getLogger(__name__)
+
+
+class ResponseCutError(BrokenPipeError):
+    """Ends a response that has begun and cannot be finished; what is wrong has been logged.
+
+    A `BrokenPipeError`, because servers take that for a client that has gone: they close the connection, without the
+    end of the body, and without a traceback of their own.
+    """
+
+
+class Guard:
+    """Answers in place of `app` where that fails."""
+
+    __slots__ = ("_app",)
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return _Attempt(environ, start_response).run(self._app)
+
+
+class _Attempt:
+    """One request on its way through an app; as an iterable, the response's body."""
+
+    __slots__ = ("_body", "_environ", "_exc_info", "_headers", "_missing", "_sent", "_start", "_status", "_write")
+
+    def __init__(self, environ: WSGIEnvironment, start: StartResponse) -> None:
+        self._environ = environ
+        self._start = start
+        self._status = ""
+        self._headers: Headers = []
+        self._exc_info: ExcInfo | None = None
+        self._missing = 0  # bytes that the Content-Length still promises
+        self._sent = False  # the server has got the headers, and with them a part of the body or all of it
+        self._body: Iterable[bytes] = ()
+
+    def run(self, app: WSGIApplication) -> Iterable[bytes]:
+        try:
+            body = app(self._environ, self.start_response)
+            whole = type(body) is list or type(body) is tuple
+            if whole:
+                for chunk in body:
+                    self._count(chunk)
+                self._check_end()
+        except BaseException as error:  # noqa: BLE001  # SystemExit and KeyboardInterrupt of an app end no worker
+            return self._answer(error)
+        if whole or (self._status and is_file_wrapper(self._environ, body)):
+            self._hand_on()
+            return body
+        self._body = body
+        return _Sized(self, len(body)) if isinstance(body, Sized) else self
+
+    def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Write:
+        if exc_info is not None and exc_info[1] is not None:
+            if self._sent:
+                raise exc_info[1].with_traceback(exc_info[2])  # PEP 3333, "Error Handling"
+        elif self._status:
+            raise AssertionError("start_response was called again, without exc_info")
+        self._status, self._headers, self._exc_info = status, headers, exc_info
+        self._missing = self._promised(status, headers)
+        return self.write
+
+    def _promised(self, status: str, headers: Headers) -> int:
+        """The bytes of the body that the headers announce, where there is to be one (RFC 9110, section 8.6)."""
+        if status.startswith(_WITHOUT_BODY) or self._environ.get("REQUEST_METHOD") == "HEAD":
+            return 0
+        return next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+
+    def write(self, data: bytes) -> None:
+        self._count(data)
+        self._hand_on()
+        self._write(data)
+
+    def _hand_on(self) -> None:
+        """Give the server the status and headers that the app came to, once."""
+        if self._sent:
+            return
+        exc_info, self._exc_info = self._exc_info, None  # its frames hold this object
+        self._sent = True
+        self._write = self._start(self._status, self._headers, *([exc_info] if exc_info else []))
+
+    def _count(self, chunk: bytes) -> None:
+        if not self._status:
+            raise AssertionError("the body began before start_response was called")
+        if not isinstance(chunk, bytes):
+            raise TypeError(f"the body has to be of bytes, got {type(chunk).__name__}")
+        if self._missing:
+            self._missing = max(0, self._missing - len(chunk))
+
+    def _check_end(self) -> None:
+        if not self._status:
+            raise AssertionError("start_response was never called")
+        if self._missing:
+            raise AssertionError(f"the body is {self._missing} bytes shorter than its Content-Length")
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks: Iterator[bytes] | None = None
+        while True:
+            try:
+                chunks = iter(self._body) if chunks is None else chunks
+                chunk = next(chunks, _END)
+                if chunk is _END:
+                    self._check_end()
+                    break
+                self._count(chunk)
+            except BaseException as error:  # noqa: BLE001  # as in run()
+                yield from self._answer(error)
+                return
+            self._hand_on()
+            yield chunk
+        self._hand_on()
+
+    def _answer(self, error: BaseException) -> Iterable[bytes]:
+        """The body of a 500 in place of the app's response; raises where that is too late or not ours to decide."""
+        if _is_servers(error):
+            raise error
+        if not isinstance(error, ResponseCutError):
+            _report(self._environ, error)
+        if self._sent:
+            raise _abort(self._environ) from None
+        request_id = self._environ.get(REQUEST_ID)
+        text = f"500 Internal Server Error\nrequest id: {request_id}\n" if request_id else ""
+        start = partial(_start_error, self._start, error)
+        return respond(self._environ, start, 500, text, headers=[("Cache-Control", "no-store")])
+
+    def close(self) -> None:
+        body, self._body = self._body, ()
+        close = getattr(body, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except ResponseCutError:
+            pass  # an inner guard has logged it; the client has got everything that it can get
+        except BaseException as error:
+            if _is_servers(error):
+                raise
+            _report(self._environ, error)
+            raise _abort(self._environ) from None  # so that an access log further out sees that it failed
+
+
+class _Sized:
+    """The body of an app that told how many chunks it has: of one, a server makes the Content-Length."""
+
+    __slots__ = ("_attempt", "_length")
+
+    def __init__(self, attempt: _Attempt, length: int) -> None:
+        self._attempt = attempt
+        self._length = length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._attempt)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def close(self) -> None:
+        self._attempt.close()
+
+
+def _start_error(start: StartResponse, error: BaseException, status: str, headers: Headers) -> Write:
+    # With exc_info, as an error handler should (PEP 3333): who stands further out can tell it from an app's own 500.
+    return start(status, headers, cast(ExcInfo, (type(error), error, error.__traceback__)))
+
+
+def _report(environ: WSGIEnvironment, error: BaseException) -> None:
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    _log.error(
+        "%s %r failed with %s (request id %s)",
+        environ.get("REQUEST_METHOD"),
+        path,
+        type(error).__name__,
+        environ.get(REQUEST_ID, "-"),
+        exc_info=error,
+    )
+
+
+def _abort(environ: WSGIEnvironment) -> Exception:
+    if "waitress.client_disconnected" in environ:  # it logs a traceback for an OSError, and none for its own class
+        gone: Exception = sys.modules["waitress.channel"].ClientDisconnected()
+        return gone
+    return ResponseCutError(errno.EPIPE, "the response was cut off")
+
+
+def _is_servers(error: BaseException) -> bool:
+    """Whether the server raised `error`: for a request that it cannot read on, a response that it cannot send, or to
+    end its worker (which gunicorn's signal handlers do in the middle of the app's code)."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    raised_in = frame.tb_frame.f_globals.get("__name__", "") if frame is not None else ""
+    return bool({raised_in.partition(".")[0], type(error).__module__.partition(".")[0]} & _SERVERS) or _is_ctrl_c(error)
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    """Whether it is Python's own Ctrl-C, in a server that leaves that as it is: it ends the process."""
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
