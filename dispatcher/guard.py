@@ -21,7 +21,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final, cast
 
@@ -66,17 +66,17 @@ class Guard:
 class _Attempt:
     """One request on its way through an app; as an iterable, the response's body."""
 
-    __slots__ = ("_body", "_environ", "_exc_info", "_headers", "_missing", "_sent", "_start", "_status", "_write")
+    # Without __slots__, for these defaults: to set them in every object costs more.
+    _status = ""
+    _headers: Headers
+    _exc_info: ExcInfo | None = None
+    _missing = 0  # bytes that the Content-Length still promises
+    _sent = False  # the server has got the headers, and with them a part of the body or all of it
+    _body: Iterable[bytes] = ()
 
     def __init__(self, environ: WSGIEnvironment, start: StartResponse) -> None:
         self._environ = environ
         self._start = start
-        self._status = ""
-        self._headers: Headers = []
-        self._exc_info: ExcInfo | None = None
-        self._missing = 0  # bytes that the Content-Length still promises
-        self._sent = False  # the server has got the headers, and with them a part of the body or all of it
-        self._body: Iterable[bytes] = ()
 
     def run(self, app: WSGIApplication) -> Iterable[bytes]:
         try:
@@ -84,75 +84,81 @@ class _Attempt:
             whole = type(body) is list or type(body) is tuple
             if whole:
                 for chunk in body:
-                    self._count(chunk)
+                    self._take(chunk)
                 self._check_end()
         except BaseException as error:  # noqa: BLE001  # SystemExit and KeyboardInterrupt of an app end no worker
             return self._answer(error)
         if whole or (self._status and is_file_wrapper(self._environ, body)):
-            self._hand_on()
+            if not self._sent:
+                self._hand_on()
             return body
         self._body = body
-        return _Sized(self, len(body)) if isinstance(body, Sized) else self
+        return _Sized(self, body) if hasattr(body, "__len__") else self
 
     def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Write:
         if exc_info is not None and exc_info[1] is not None:
             if self._sent:
                 raise exc_info[1].with_traceback(exc_info[2])  # PEP 3333, "Error Handling"
+            self._exc_info = exc_info
         elif self._status:
             raise AssertionError("start_response was called again, without exc_info")
-        self._status, self._headers, self._exc_info = status, headers, exc_info
-        self._missing = self._promised(status, headers)
+        self._status, self._headers, self._missing = status, headers, 0
+        for name, value in headers:
+            if len(name) == 14 and name.lower() == "content-length":
+                self._missing = self._promised(status, int(value))
         return self.write
 
-    def _promised(self, status: str, headers: Headers) -> int:
-        """The bytes of the body that the headers announce, where there is to be one (RFC 9110, section 8.6)."""
-        if status.startswith(_WITHOUT_BODY) or self._environ.get("REQUEST_METHOD") == "HEAD":
-            return 0
-        return next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+    def _promised(self, status: str, length: int) -> int:
+        """The bytes of the body that a Content-Length of `length` announces (RFC 9110, section 8.6)."""
+        return 0 if status.startswith(_WITHOUT_BODY) or self._environ.get("REQUEST_METHOD") == "HEAD" else length
 
     def write(self, data: bytes) -> None:
-        self._count(data)
-        self._hand_on()
+        self._take(data)
+        if not self._sent:
+            self._hand_on()
         self._write(data)
 
     def _hand_on(self) -> None:
-        """Give the server the status and headers that the app came to, once."""
-        if self._sent:
-            return
-        exc_info, self._exc_info = self._exc_info, None  # its frames hold this object
+        """Give the server the status and headers that the app came to."""
         self._sent = True
-        self._write = self._start(self._status, self._headers, *([exc_info] if exc_info else []))
+        if self._exc_info is None:
+            self._write: Write = self._start(self._status, self._headers)
+        else:
+            exc_info, self._exc_info = self._exc_info, None  # its frames hold this object
+            self._write = self._start(self._status, self._headers, exc_info)
 
-    def _count(self, chunk: bytes) -> None:
-        if not self._status:
-            raise AssertionError("the body began before start_response was called")
+    def _take(self, chunk: bytes) -> None:
         if not isinstance(chunk, bytes):
             raise TypeError(f"the body has to be of bytes, got {type(chunk).__name__}")
-        if self._missing:
-            self._missing = max(0, self._missing - len(chunk))
+        if not self._status:
+            raise AssertionError("the body began before start_response was called")
+        self._missing -= len(chunk)
 
     def _check_end(self) -> None:
         if not self._status:
             raise AssertionError("start_response was never called")
-        if self._missing:
+        if self._missing > 0:
             raise AssertionError(f"the body is {self._missing} bytes shorter than its Content-Length")
 
     def __iter__(self) -> Iterator[bytes]:
         chunks: Iterator[bytes] | None = None
         while True:
             try:
-                chunks = iter(self._body) if chunks is None else chunks
+                if chunks is None:
+                    chunks = iter(self._body)
                 chunk = next(chunks, _END)
                 if chunk is _END:
                     self._check_end()
-                    break
-                self._count(chunk)
+                else:
+                    self._take(chunk)
             except BaseException as error:  # noqa: BLE001  # as in run()
                 yield from self._answer(error)
                 return
-            self._hand_on()
+            if not self._sent:
+                self._hand_on()
+            if chunk is _END:
+                return
             yield chunk
-        self._hand_on()
 
     def _answer(self, error: BaseException) -> Iterable[bytes]:
         """The body of a 500 in place of the app's response; raises where that is too late or not ours to decide."""
@@ -184,19 +190,19 @@ class _Attempt:
 
 
 class _Sized:
-    """The body of an app that told how many chunks it has: of one, a server makes the Content-Length."""
+    """The body of an app that tells how many chunks it has: of one, a server makes the Content-Length."""
 
-    __slots__ = ("_attempt", "_length")
+    __slots__ = ("_attempt", "_body")
 
-    def __init__(self, attempt: _Attempt, length: int) -> None:
+    def __init__(self, attempt: _Attempt, body: Iterable[bytes]) -> None:
         self._attempt = attempt
-        self._length = length
+        self._body = body
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._attempt)
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._body)  # type: ignore[arg-type]  # made only of a body that has a length
 
     def close(self) -> None:
         self._attempt.close()
