@@ -83,19 +83,31 @@ class Stack:
     door: Door = field(repr=False)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self.answer(environ, start_response, _nothing)
+
+    def answer(
+        self, environ: WSGIEnvironment, start_response: StartResponse, done: Callable[[], object]
+    ) -> Iterable[bytes]:
+        """As a call, with `done` run when the response is closed, or has failed to begin."""
         before = current_environ.get()  # not None where one stack is mounted in another
         current_environ.set(environ)
         environ[STACK] = self
+        end = partial(_end, before, done)
         try:
             body = self.app(environ, start_response)
         except BaseException:
-            current_environ.set(before)
+            end()
             raise
-        return after(environ, body, _forget if before is None else partial(current_environ.set, before))
+        return after(environ, body, end)
 
 
-def _forget() -> None:
-    current_environ.set(None)
+def _end(before: WSGIEnvironment | None, done: Callable[[], object]) -> None:
+    current_environ.set(before)
+    done()
+
+
+def _nothing() -> None:
+    pass
 
 
 def create_app(file: str | Path) -> Stack:
@@ -117,11 +129,18 @@ def build(site: Config) -> Stack:
     return stack
 
 
-def assemble(site: Config, *, previous: Stack | None = None, waiting: Collection[str] = ()) -> Stack:
+def assemble(
+    site: Config,
+    *,
+    previous: Stack | None = None,
+    waiting: Collection[str] = (),
+    begin: Callable[[str], object] = str,
+) -> Stack:
     """The stack of `site` with what can be taken over from `previous`, whatever of the rest fails to load.
 
     A mount of which nothing has changed is taken over as it is; where its middleware alone has changed, its app is. The
-    mounts whose keys are `waiting` are left ``loading``. Nothing that `previous` serves is touched.
+    mounts whose keys are `waiting` are left ``loading``. `begin` is told the key of each mount before its app is
+    loaded. Nothing that `previous` serves is touched.
     """
     loader.add_import_path(site.site.root)
     for name, value in site.env.items():
@@ -130,7 +149,7 @@ def assemble(site: Config, *, previous: Stack | None = None, waiting: Collection
     same = {mount.key for mount in site.mounts if mount.key in kept and kept[mount.key].mount == mount}
     same_middleware = previous is not None and previous.config.middleware == site.middleware
     outer, inner = _middleware(site, () if same_middleware else site.middleware, same)
-    loaded = _load_all(site, kept, waiting)
+    loaded = _load_all(site, kept, waiting, begin)
     mounted = tuple(one if one.mount.key in same else _wrap_mount(one, inner[one.mount.key]) for one in loaded)
     table = MountTable(mounts={one.mount.key: one.wrapped for one in mounted})
     if previous is not None and same_middleware:
@@ -168,14 +187,19 @@ def _middleware(
     return outer, inner
 
 
-def _load_all(site: Config, kept: Mapping[str, MountedApp], waiting: Collection[str]) -> list[MountedApp]:
+def _load_all(
+    site: Config, kept: Mapping[str, MountedApp], waiting: Collection[str], begin: Callable[[str], object]
+) -> list[MountedApp]:
     """Every mount's app; one object in two mounts is refused, because it can have only one root and one cookie."""
     loaded: list[MountedApp] = []
     first: dict[int, str] = {}
     for mount in site.mounts:
         one = _take_over(mount, kept.get(mount.key))
-        if one is None:
-            one = MountedApp(mount, None, unavailable) if mount.key in waiting else _load(site, mount)
+        if one is None and mount.key in waiting:
+            one = MountedApp(mount, None, unavailable)
+        elif one is None:
+            begin(mount.key)
+            one = _load(site, mount)
         if one.app is not None and first.setdefault(id(one.app), mount.key) != mount.key:
             what = (
                 f"the same app object is mounted at {first[id(one.app)]!r} already, and an app has one prefix and one "
