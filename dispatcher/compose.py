@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, cast
 
 from flask import Flask
 
-from dispatcher import catalog, config, isolation, loader, logs
+from dispatcher import catalog, config, isolation, loader, loadguard, logs
 from dispatcher.catalog import Wrap
 from dispatcher.config import Config, MiddlewareSpec, Mount
 from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
@@ -44,6 +44,7 @@ class MountedApp:
     error: LoadError | None = None
     on_start: Hook | None = None
     on_stop: Hook | None = None
+    undone: tuple[str, ...] = ()  # what loading it changed in the process, and was put back
 
     @property
     def state(self) -> State:
@@ -223,12 +224,20 @@ def _app_of(mount: Mount) -> tuple[Any, ...]:
 
 def _load(site: Config, mount: Mount) -> MountedApp:
     try:
-        on_start, on_stop = _hook("on_start", mount.on_start), _hook("on_stop", mount.on_stop)
-        with logs.preserved():
+        with loadguard.protected(site.site.root) as undone:
+            on_start, on_stop = _hook("on_start", mount.on_start), _hook("on_stop", mount.on_stop)
             app = loader.load_app(mount.app, args=mount.args, config=mount.config, factory=mount.factory)
     except LoadError as error:
         return _failed(site, mount, error)
-    return MountedApp(mount, app, app, None, on_start, on_stop)
+    if undone:
+        _log.warning("%s", harm(site, mount, undone))
+    return MountedApp(mount, app, app, None, on_start, on_stop, tuple(undone))
+
+
+def harm(site: Config, mount: Mount, undone: Iterable[str]) -> Problem:
+    """What loading the app of `mount` did to the whole process, and was undone."""
+    what = f"loading {mount.app!r} changed {', '.join(undone)}, which belongs to the whole process; it was put back"
+    return site.problem((*mount.path, "app"), what)
 
 
 def _hook(name: str, text: str | None) -> Hook | None:

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import errno
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final, cast
 
+from dispatcher.blame import is_servers
 from dispatcher.wsgi import (
     REQUEST_ID,
     ExcInfo,
@@ -37,7 +36,6 @@ from dispatcher.wsgi import (
     respond,
 )
 
-_SERVERS: Final = frozenset({"gunicorn", "waitress", "greenlet"})  # greenlet: GreenletExit, how gevent ends a worker
 _WITHOUT_BODY: Final = ("1", "204", "304")
 _END: Final[Any] = object()  # None would end a body that yields None by mistake
 _log: Final = logging.getLogger(__name__)
@@ -162,7 +160,7 @@ class _Attempt:
 
     def _answer(self, error: BaseException) -> Iterable[bytes]:
         """The body of a 500 in place of the app's response; raises where that is too late or not ours to decide."""
-        if _is_servers(error):
+        if is_servers(error):
             raise error
         if not isinstance(error, ResponseCutError):
             _report(self._environ, error)
@@ -183,7 +181,7 @@ class _Attempt:
         except ResponseCutError:
             pass  # an inner guard has logged it; the client has got everything that it can get
         except BaseException as error:
-            if _is_servers(error):
+            if is_servers(error):
                 raise
             _report(self._environ, error)
             raise _abort(self._environ) from None  # so that an access log further out sees that it failed
@@ -230,22 +228,3 @@ def _abort(environ: WSGIEnvironment) -> Exception:
         gone: Exception = sys.modules["waitress.channel"].ClientDisconnected()
         return gone
     return ResponseCutError(errno.EPIPE, "the response was cut off")
-
-
-def _is_servers(error: BaseException) -> bool:
-    """Whether the server raised `error`: for a request that it cannot read on, a response that it cannot send, or to
-    end its worker (which gunicorn's signal handlers do in the middle of the app's code)."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    raised_in = frame.tb_frame.f_globals.get("__name__", "") if frame is not None else ""
-    return bool({raised_in.partition(".")[0], type(error).__module__.partition(".")[0]} & _SERVERS) or _is_ctrl_c(error)
-
-
-def _is_ctrl_c(error: BaseException) -> bool:
-    """Whether it is Python's own Ctrl-C, in a server that leaves that as it is: it ends the process."""
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )

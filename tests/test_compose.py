@@ -344,7 +344,7 @@ def test_an_import_that_configures_logging_silences_nobody(tmp_path: Path) -> No
         "logging.config.dictConfig({'version': 1, 'root': {'level': 'CRITICAL', 'handlers': []}})\n"
         "def app(environ, start_response): pass\n"
     )
-    handler = logging.Handler()
+    handler = logging.NullHandler()
     logging.getLogger().addHandler(handler)
     other = logging.getLogger("somebody.else")
 
