@@ -146,17 +146,24 @@ def assemble(
     loader.add_import_path(site.site.root)
     for name, value in site.env.items():
         os.environ.setdefault(name, value)
-    kept = {one.mount.key: one for one in previous.mounts if one.app is not None} if previous is not None else {}
-    same = {mount.key for mount in site.mounts if mount.key in kept and kept[mount.key].mount == mount}
+    taken = {} if previous is None else _take_over(site, previous, waiting)
+    same = {one.mount.key for one in previous.mounts if taken.get(one.mount.key) is one} if previous is not None else ()
     same_middleware = previous is not None and previous.config.middleware == site.middleware
     outer, inner = _middleware(site, () if same_middleware else site.middleware, same)
-    loaded = _load_all(site, kept, waiting, begin)
+    loaded = _load_all(site, taken, waiting, begin)
     mounted = tuple(one if one.mount.key in same else _wrap_mount(one, inner[one.mount.key]) for one in loaded)
     table = MountTable(mounts={one.mount.key: one.wrapped for one in mounted})
     if previous is not None and same_middleware:
         return replace(previous, config=site, mounts=mounted, table=table)
     door = Door(table)
     return Stack(site, mounted, table, Guard(_fold(door, outer)), door)
+
+
+def closed(site: Config) -> Stack:
+    """A stack that answers 503 to everything."""
+    table = MountTable(unavailable)
+    door = Door(table)
+    return Stack(site, (), table, Guard(door), door)
 
 
 def _fold(app: WSGIApplication, wraps: Iterable[Wrap]) -> WSGIApplication:
@@ -189,13 +196,13 @@ def _middleware(
 
 
 def _load_all(
-    site: Config, kept: Mapping[str, MountedApp], waiting: Collection[str], begin: Callable[[str], object]
+    site: Config, taken: Mapping[str, MountedApp], waiting: Collection[str], begin: Callable[[str], object]
 ) -> list[MountedApp]:
     """Every mount's app; one object in two mounts is refused, because it can have only one root and one cookie."""
     loaded: list[MountedApp] = []
     first: dict[int, str] = {}
     for mount in site.mounts:
-        one = _take_over(mount, kept.get(mount.key))
+        one = taken.get(mount.key)
         if one is None and mount.key in waiting:
             one = MountedApp(mount, None, unavailable)
         elif one is None:
@@ -211,15 +218,28 @@ def _load_all(
     return loaded
 
 
-def _take_over(mount: Mount, old: MountedApp | None) -> MountedApp | None:
-    """`old` as it is for an equal mount, its app for one that names the same app, else None."""
-    if old is None or old.app is None or old.mount == mount:
-        return old
-    return replace(old, mount=mount, wrapped=old.app) if _app_of(old.mount) == _app_of(mount) else None
+def _take_over(site: Config, previous: Stack, waiting: Collection[str]) -> dict[str, MountedApp]:
+    """Of the mounts of `site` those that `previous` has as they are, and those whose app it has."""
+    old = {one.mount.key: one for one in previous.mounts}
+    taken = {}
+    for mount in site.mounts:
+        one = old.get(mount.key)
+        if one is None or (one.app is None and mount.key not in waiting):
+            continue
+        if one.mount == mount:
+            taken[mount.key] = one
+        elif one.app is not None and has_same_app(one.mount, mount):
+            taken[mount.key] = replace(one, mount=mount, wrapped=one.app)
+    return taken
+
+
+def has_same_app(one: Mount, other: Mount) -> bool:
+    """Whether both make their app in the same way, and so can share it, whatever is around it."""
+    return _app_of(one) == _app_of(other)
 
 
 def _app_of(mount: Mount) -> tuple[Any, ...]:
-    return mount.app, mount.args, mount.config, mount.factory, mount.on_start, mount.on_stop
+    return mount.key, mount.app, mount.args, mount.config, mount.factory, mount.on_start, mount.on_stop
 
 
 def _load(site: Config, mount: Mount) -> MountedApp:

@@ -128,19 +128,31 @@ class Records:
         self._folder = folder / str(master)
 
     @property
-    def active_file(self) -> Path:
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def _active_file(self) -> Path:
         return self._folder / "active.json"
 
+    def active_stamp(self) -> tuple[int, int]:
+        """A value that changes whenever something is activated; zeros before that."""
+        try:
+            status = self._active_file.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return status.st_ino, status.st_mtime_ns
+
     def active(self) -> Active | None:
-        found = _read(self.active_file)
+        found = _read(self._active_file)
         return None if found is None else Active(_contents(found), found["since"], tuple(found["waiting"]))
 
     def activate(self, active: Active) -> None:
-        _write(self.active_file, _plain(active))
+        _write(self._active_file, _plain(active))
 
     def activate_first(self, active: Active) -> None:
         """As `activate`, but the first one of the run stays."""
-        _write(self.active_file, _plain(active), replace=False)
+        _write(self._active_file, _plain(active), replace=False)
 
     def rejected(self) -> Rejected | None:
         found = _read(self._folder / "rejected.json")

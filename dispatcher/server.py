@@ -25,11 +25,12 @@ from typing import Any, Final, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
-from dispatcher import catalog, compose, config
-from dispatcher.compose import Stack
+from dispatcher import catalog, compose, config, live
 from dispatcher.config import Config
 from dispatcher.errors import DispatcherError
+from dispatcher.live import Live
 
 TRIAL_SECONDS: Final = 30.0  # an import that takes longer is left to the workers
 _BIND_SECONDS: Final = 2.0  # a port that an ending server gives up within this time is not taken
@@ -44,11 +45,11 @@ def config_file(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("DISPATCHER_CONFIG") or "config.yaml")
 
 
-def load_stack(file: Path | None = None) -> Stack:
-    """The stack for a server's worker: problems go to stderr, and the exit code is the one (3) that tells gunicorn's
+def load_stack(file: Path | None = None) -> Live:
+    """The site for a server's worker: problems go to stderr, and the exit code is the one (3) that tells gunicorn's
     master that a new worker would fare no better."""
     try:
-        return compose.create_app(file or config_file())
+        return live.boot(file or config_file())
     except DispatcherError as error:
         _say(error)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
@@ -64,7 +65,8 @@ def gunicorn_settings(file: str | Path | None = None) -> dict[str, Any]:
     except DispatcherError as error:
         _stop(str(error))
     os.environ["DISPATCHER_CONFIG"] = str(site.file)
-    return {**_DEFAULTS, "chdir": str(site.site.root), "on_starting": _on_starting(site), **site.server}
+    hooks = {"on_starting": _on_starting(site), "post_worker_init": post_worker_init}
+    return {**_DEFAULTS, "chdir": str(site.site.root), **hooks, **site.server}
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -79,8 +81,15 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
         os.chdir(self.cfg.chdir)
 
-    def load(self) -> Stack:
+    def load(self) -> Live:
         return load_stack()
+
+
+def post_worker_init(worker: Worker) -> None:
+    """gunicorn's hook: the worker begins to follow the config before it takes a request. A `gunicorn.conf.py` that has
+    a hook of this name calls this one from it, or leaves it to the first request."""
+    if isinstance(worker.wsgi, Live):
+        worker.wsgi.start()
 
 
 def _on_starting(site: Config) -> Callable[[Arbiter], None]:

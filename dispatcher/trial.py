@@ -39,6 +39,10 @@ class Failure:
     problems: tuple[str, ...]
     traceback: str = ""
 
+    def texts(self) -> tuple[str, ...]:
+        """All of it, for a log."""
+        return (*self.problems, self.traceback.rstrip()) if self.traceback else self.problems
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

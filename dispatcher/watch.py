@@ -91,6 +91,11 @@ class Watch:
             return self._confirm(self._see(self._file), now)
         return None
 
+    @property
+    def last(self) -> Seen | None:
+        """What was seen last, settled or not."""
+        return self._last
+
     def is_current(self, seen: Seen) -> bool:
         """Whether nothing was written since `seen`."""
         return self._stamp_of(self._file) == seen.stamp
