@@ -8,7 +8,7 @@ from dispatcher import catalog, compose
 from dispatcher.compose import Stack
 from dispatcher.config import Config, Contents, MiddlewareSpec
 from dispatcher.record import Lock
-from dispatcher.trial import Outcome, Trial
+from dispatcher.trial import Outcome, Trial, try_all
 
 
 class Attempt:
@@ -19,14 +19,14 @@ class Attempt:
         self._environ = environ
         self._trial: Trial | None = None
 
-    def prepare(self) -> Trial:
+    def prepare(self) -> None:
         """Start the interpreter for the trial, which takes a while, before there is something to try."""
         if self._trial is None:
             self._trial = Trial(self._environ)
-        return self._trial
 
     def end(self) -> None:
-        self._close_trial()
+        if self._trial is not None:
+            self._trial.close()
         self._lock.release()
 
     def judge(self, site: Config, contents: Contents, serving: Stack) -> tuple[Sequence[str], tuple[str, ...]]:
@@ -41,21 +41,11 @@ class Attempt:
         return problems, tuple(sorted({*still, *outcome.failed}))
 
     def _try(self, site: Config, contents: Contents, keys: Sequence[str]) -> Outcome:
-        """Load the mounts `keys`, in as many interpreters as it takes; in none where no code of the site is loaded."""
+        """Load the mounts `keys`; nothing is done where no code of the site would be loaded."""
         if not keys and not _has_own_middleware(site):
             return Outcome()
-        outcome = self.prepare().run(site, contents, keys)
-        failed = dict(outcome.failed)
-        while outcome.untried and not outcome.fatal:
-            self._close_trial()
-            outcome = self.prepare().run(site, contents, outcome.untried)
-            failed |= outcome.failed
-        return Outcome(failed, outcome.untried, outcome.fatal)
-
-    def _close_trial(self) -> None:
-        trial, self._trial = self._trial, None
-        if trial is not None:
-            trial.close()
+        first, self._trial = self._trial, None
+        return try_all(site, contents, keys, environ=self._environ, first=first)
 
 
 def _to_load(site: Config, serving: Stack) -> list[str]:

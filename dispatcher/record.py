@@ -191,6 +191,10 @@ class Records:
             return None
         return Lock(handle)
 
+    def remove(self) -> None:
+        """At the end of the run: remove all of it; the config and its `.env` lie nowhere else afterwards."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     def remove_stale(self) -> None:
         """Remove what killed workers and runs that have ended have left behind."""
         for worker in self.workers():
@@ -198,7 +202,7 @@ class Records:
                 self.remove_worker(worker.pid)
         for other in runs(self._folder.parent):
             if not other.master.is_alive:
-                shutil.rmtree(other._folder, ignore_errors=True)  # two may be at it
+                other.remove()
 
 
 class Lock:

@@ -31,6 +31,7 @@ from dispatcher import catalog, compose, config, live
 from dispatcher.config import Config
 from dispatcher.errors import DispatcherError
 from dispatcher.live import Live
+from dispatcher.record import Process, Records
 
 TRIAL_SECONDS: Final = 30.0  # an import that takes longer is left to the workers
 _BIND_SECONDS: Final = 2.0  # a port that an ending server gives up within this time is not taken
@@ -65,7 +66,7 @@ def gunicorn_settings(file: str | Path | None = None) -> dict[str, Any]:
     except DispatcherError as error:
         _stop(str(error))
     os.environ["DISPATCHER_CONFIG"] = str(site.file)
-    hooks = {"on_starting": _on_starting(site), "post_worker_init": post_worker_init}
+    hooks = {"on_starting": _on_starting(site), "post_worker_init": post_worker_init, "on_exit": _on_exit(site)}
     return {**_DEFAULTS, "chdir": str(site.site.root), **hooks, **site.server}
 
 
@@ -101,6 +102,13 @@ def _on_starting(site: Config) -> Callable[[Arbiter], None]:
             _stop(problem)
 
     return on_starting
+
+
+def _on_exit(site: Config) -> Callable[[Arbiter], None]:
+    def on_exit(_: Arbiter) -> None:
+        Records(site.site.runtime, Process.of(os.getpid())).remove()
+
+    return on_exit
 
 
 def _stop(text: str) -> NoReturn:

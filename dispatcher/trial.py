@@ -148,6 +148,25 @@ class Trial:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
+def try_all(
+    site: Config, contents: Contents, keys: Sequence[str], *, environ: Mapping[str, str], first: Trial | None = None
+) -> Outcome:
+    """Load the mounts `keys` of `site`, which was read from `contents`, in as many interpreters as it takes: each one
+    that ends or hangs is followed by another for the rest. `first` is one that has been started already."""
+    failed: dict[str, Failure] = {}
+    while True:
+        trial = first or Trial(environ)
+        first = None
+        try:
+            outcome = trial.run(site, contents, keys)
+        finally:
+            trial.close()
+        failed |= outcome.failed
+        if outcome.fatal or not outcome.untried:
+            return Outcome(failed, outcome.untried, outcome.fatal)
+        keys = outcome.untried
+
+
 def _ended(site: Config, keys: Sequence[str], loading: str, what: str) -> Outcome:
     if not loading:
         problem = site.problem(("middleware",), f"preparing the middleware {what}")
