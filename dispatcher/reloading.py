@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 from dispatcher import catalog, config, status
 from dispatcher.errors import DispatcherError
 from dispatcher.record import Records, Rejected
+from dispatcher.status import Status
 from dispatcher.trial import try_all
 
 _WAIT_SECONDS: Final = 60.0  # beside the time that the apps may take to load
@@ -41,12 +42,13 @@ def ask(
 ) -> Sequence[str]:
     """Have the server of `records` replace its workers; with `wait`, return when they serve what is on disk, or say
     why they do not."""
-    before = {worker.pid for worker in records.workers()}
+    before = {worker.pid for worker in records.workers() if worker.is_alive}
     rejected = records.rejected()
     os.kill(records.master.pid, signal.SIGHUP)
     if not wait:
         return []
     site = config.read(file, options=catalog.OPTIONS)
+    expected = min(len(before), site.server.get("workers", len(before)))
     deadline = clock() + _WAIT_SECONDS + site.load_timeout
     while clock() < deadline:
         sleep(_LOOK_SECONDS)
@@ -54,7 +56,7 @@ def ask(
             return [f"the server (pid {records.master.pid}) has ended; its log says why"]
         if problems := _refused(records.rejected(), rejected):
             return problems
-        if _is_done(file, records, before):
+        if _are_new(status.read(file, records), before, expected):
             return []
     return [f"the workers were not replaced within {_WAIT_SECONDS + site.load_timeout:g}s; the server's log says why"]
 
@@ -63,10 +65,11 @@ def _refused(now: Rejected | None, before: Rejected | None) -> Sequence[str]:
     return now.problems if now is not None and now != before else ()
 
 
-def _is_done(file: Path, records: Records, before: set[int]) -> bool:
-    found = status.read(file, records)
+def _are_new(found: Status | None, before: Collection[int], expected: int) -> bool:
+    """Whether at least `expected` workers serve, none of them is one of those `before`, and all serve what is on
+    disk."""
     alive = [worker for worker in found.workers if worker.is_alive] if found is not None else []
-    return bool(alive) and all(
+    return len(alive) >= max(1, expected) and all(
         worker.pid not in before and found is not None and worker.digest == found.active == found.on_disk
         for worker in alive
     )

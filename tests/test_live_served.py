@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +18,10 @@ from dispatcher import record, runtime
 from dispatcher.config import read_contents
 from dispatcher.record import Records, Worker
 from tests.load import Asked, load, wait_until
-from tests.serving import Serving, serving, write_site
+from tests.serving import DISPATCHER, Serving, run, serving, write_site
 
 LAB = """
-import os, sys
+import os, sys, time
 
 def answering(text):
     def app(environ, start_response):
@@ -34,6 +39,17 @@ def identity():
     made = []
     made.append(lambda environ, start_response: answering(f"{os.getpid()} {id(made)}")(environ, start_response))
     return made[0]
+
+def streaming(name):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield f"{name} begins;".encode()
+        deadline = time.monotonic() + 20
+        while not os.path.exists("go-on") and time.monotonic() < deadline:
+            time.sleep(0.02)
+            yield b"."
+        yield f";{name} ends".encode()
+    return app
 """
 QUITS = "import sys\nsys.exit(3)\n"
 CONFIG = """
@@ -183,3 +199,84 @@ def test_edits_go_live_and_bad_ones_do_not(tmp_path: Path, args: tuple[str, ...]
 @pytest.mark.parametrize("args", [SYNC, GTHREAD, PRELOAD], ids=["sync", "gthread", "preload"])
 def test_many_edits_go_live_and_bad_ones_do_not(tmp_path: Path, args: tuple[str, ...]) -> None:
     check_edits(tmp_path, args, rounds=3)
+
+
+@pytest.mark.parametrize(
+    ("args", "conf", "watch"),
+    [
+        pytest.param(SYNC, True, "200ms", id="sync"),
+        pytest.param(PRELOAD, True, "200ms", id="preload"),
+        pytest.param(GTHREAD, False, "200ms", id="without a conf file"),
+        pytest.param(PRELOAD, False, "200ms", id="preload without a conf file"),
+        pytest.param(GTHREAD, True, "false", id="not watched"),
+        pytest.param(GTHREAD, False, "false", id="not watched without a conf file"),
+    ],
+)
+def test_workers_that_are_killed_after_a_bad_edit_come_back(
+    tmp_path: Path, args: tuple[str, ...], conf: bool, watch: str
+) -> None:
+    text = CONFIG.format(word="zero").replace("{watch: 200ms}", "{watch: 200ms}" if watch != "false" else "false")
+    folder = write_site(tmp_path, text, lab=LAB)
+    if not conf:
+        (folder / "gunicorn.conf.py").unlink()
+    with serving(folder, *args) as site:
+        if conf:
+            wait_until(lambda: len(workers(site)) == int(args[1]))
+        (folder / "config.yaml").write_text(text + "  - x\n")
+        if conf and watch != "false":
+            wait_until(lambda: refusals(site) == 1)
+
+        for pid in site.workers():
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda gone=pid: gone not in site.workers() and len(site.workers()) == int(args[1]))  # type: ignore[misc]  # a lambda's default has no type
+            assert [site.request(path).text for path in ("/", "/word")] == ["still here", "zero"]
+
+        assert site.process.poll() is None
+        assert [site.request("/word").text for _ in range(10)] == ["zero"] * 10
+
+
+def test_a_stream_that_began_before_an_edit_ends_complete(tmp_path: Path) -> None:
+    text = CONFIG.format(word="zero") + '  /stream: {app: "lab:streaming", args: {name: old}}\n'
+    folder = write_site(tmp_path, text, lab=LAB)
+    with (
+        serving(folder, "--workers", "1", "--threads", "4") as site,
+        closing(http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)) as connection,
+    ):
+        connection.request("GET", "/stream")
+        response = connection.getresponse()
+        begin = response.read(11)
+
+        Edits(site, "zero").good("one")
+        assert site.request("/stream").text == "still here"  # from the mount above
+        (folder / "go-on").touch()
+        rest = response.read()
+
+    assert begin + rest.replace(b".", b"") == b"old begins;;old ends"
+
+
+def test_status_and_reload_say_what_is_wrong_and_what_is_served(tmp_path: Path) -> None:
+    folder = write_site(tmp_path, CONFIG.format(word="zero"), lab=LAB)
+    with serving(folder, *GTHREAD) as site:
+        wait_until(lambda: len(workers(site)) == 2)
+        digest = read_contents(folder / "config.yaml").digest
+        assert run(folder, *DISPATCHER, "status").returncode == 0
+
+        BAD["a missing module"](folder / "config.yaml")
+        wait_until(lambda: refusals(site) == 1)
+        told = run(folder, *DISPATCHER, "status", "--json")
+        found = json.loads(told.stdout)
+        refused = run(folder, *DISPATCHER, "reload", "--wait")
+        Edits(site, "zero").again()
+        before = site.workers()
+        done = run(folder, *DISPATCHER, "reload", "--wait")
+
+        assert told.returncode == 1
+        assert (found["active"], found["on_disk"] != digest) == (digest, True)
+        assert found["troubles"] == ["the last edit was not taken"]
+        assert "mounts./new.app: no module 'no_such_module'" in found["rejected"]["problems"][0]
+        assert (refused.returncode, "no module 'no_such_module'" in refused.stderr) == (1, True)
+        assert (done.returncode, done.stdout) == (0, "reloaded\n")
+        wait_until(lambda: not set(before) & set(site.workers()))
+
+    gone = run(folder, *DISPATCHER, "status")
+    assert (gone.returncode, gone.stderr) == (3, f"{folder / 'config.yaml'}: no server of this user serves it\n")
