@@ -31,6 +31,7 @@ from dispatcher.wsgi import STACK, StartResponse, WSGIApplication, WSGIEnvironme
 Hook = Callable[[WSGIApplication], object]
 State = Literal["serving", "loading", "disabled"]
 
+_RETRY_AFTER_SECONDS: Final = 5
 _log: Final = logging.getLogger("dispatcher")
 
 
@@ -136,12 +137,13 @@ def assemble(
     previous: Stack | None = None,
     waiting: Collection[str] = (),
     begin: Callable[[str], object] = str,
+    done: Callable[[MountedApp], object] = id,
 ) -> Stack:
     """The stack of `site` with what can be taken over from `previous`, whatever of the rest fails to load.
 
     A mount of which nothing has changed is taken over as it is; where its middleware alone has changed, its app is. The
     mounts whose keys are `waiting` are left ``loading``. `begin` is told the key of each mount before its app is
-    loaded. Nothing that `previous` serves is touched.
+    loaded, `done` what has come of it. Nothing that `previous` serves is touched.
     """
     loader.add_import_path(site.site.root)
     for name, value in site.env.items():
@@ -150,7 +152,7 @@ def assemble(
     same = {one.mount.key for one in previous.mounts if taken.get(one.mount.key) is one} if previous is not None else ()
     same_middleware = previous is not None and previous.config.middleware == site.middleware
     outer, inner = _middleware(site, () if same_middleware else site.middleware, same)
-    loaded = _load_all(site, taken, waiting, begin)
+    loaded = _load_all(site, taken, waiting, begin, done)
     mounted = tuple(one if one.mount.key in same else _wrap_mount(one, inner[one.mount.key]) for one in loaded)
     table = MountTable(mounts={one.mount.key: one.wrapped for one in mounted})
     if previous is not None and same_middleware:
@@ -196,24 +198,29 @@ def _middleware(
 
 
 def _load_all(
-    site: Config, taken: Mapping[str, MountedApp], waiting: Collection[str], begin: Callable[[str], object]
+    site: Config,
+    taken: Mapping[str, MountedApp],
+    waiting: Collection[str],
+    begin: Callable[[str], object],
+    done: Callable[[MountedApp], object],
 ) -> list[MountedApp]:
     """Every mount's app; one object in two mounts is refused, because it can have only one root and one cookie."""
     loaded: list[MountedApp] = []
     first: dict[int, str] = {}
     for mount in site.mounts:
         one = taken.get(mount.key)
-        if one is None and mount.key in waiting:
-            one = MountedApp(mount, None, unavailable)
-        elif one is None:
+        is_new = one is None and mount.key not in waiting
+        if is_new:
             begin(mount.key)
-            one = _load(site, mount)
+        one = _load(site, mount) if is_new else one or MountedApp(mount, None, unavailable)
         if one.app is not None and first.setdefault(id(one.app), mount.key) != mount.key:
             what = (
                 f"the same app object is mounted at {first[id(one.app)]!r} already, and an app has one prefix and one "
                 "session cookie; mount a factory, which makes one app for each mount"
             )
             one = _failed(site, mount, LoadError(Problem(what, "app")))
+        if is_new:
+            done(one)
         loaded.append(one)
     return loaded
 
@@ -300,4 +307,5 @@ def _serve_static_folders(app: WSGIApplication, flask_app: Flask, wanted: bool |
 
 def unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """The answer of a mount whose app could not be loaded: 503, and the reason only in the log."""
-    return respond(environ, start_response, 503, headers=[("Cache-Control", "no-store")])
+    headers = [("Cache-Control", "no-store"), ("Retry-After", str(_RETRY_AFTER_SECONDS))]
+    return respond(environ, start_response, 503, headers=headers)
