@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dispatcher import catalog, compose, config
+from dispatcher.compose import MountedApp
 from dispatcher.config import Config, Contents
-from dispatcher.errors import DispatcherError, Problem
+from dispatcher.errors import DispatcherError
 
 _LOCAL: Final = "surrogateescape"
 _START: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from dispatcher import trial; trial.main()"
@@ -86,22 +87,28 @@ class Trial:
             "env": None if contents.env is None else contents.env.decode(errors=_LOCAL),
             "keys": list(keys),
         }
+        keys = [mount.key for mount in site.mounts if mount.key in keys]  # in the order in which they are loaded
         timeouts = {mount.key: mount.load_timeout or site.load_timeout for mount in site.mounts}
         patience = site.load_timeout + _SPARE_SECONDS
         loading = ""
+        failed: dict[str, Failure] = {}
         self._send(job)
         while True:
             try:
                 message = self._next(patience)
             except TimeoutError:
                 seconds = timeouts.get(loading, site.load_timeout)
-                return _ended(site, keys, loading, f"took longer than load_timeout ({seconds:g}s)")
-            if message is None:
-                return _ended(site, keys, loading, f"ended the process with {self._how_it_ended()}")
-            if "outcome" in message:
-                return _outcome(message["outcome"])
-            loading = message["loading"]
-            patience = timeouts[loading]
+                return _ended(site, keys, failed, loading, f"took longer than load_timeout ({seconds:g}s)")
+            match message:
+                case None:
+                    how = self._how_it_ended()
+                    return _ended(site, keys, failed, loading, f"ended the process with {how}")
+                case {"loading": key}:
+                    loading, patience = key, timeouts[key]
+                case {"failed": key, "problems": problems, "traceback": text}:
+                    failed[key] = Failure(tuple(problems), text)
+                case {"fatal": problems}:
+                    return Outcome(failed, (), tuple(problems))
 
     def close(self) -> None:
         """End the interpreter and everything that it has started."""
@@ -167,19 +174,15 @@ def try_all(
         keys = outcome.untried
 
 
-def _ended(site: Config, keys: Sequence[str], loading: str, what: str) -> Outcome:
+def _ended(site: Config, keys: Sequence[str], failed: dict[str, Failure], loading: str, what: str) -> Outcome:
+    """The outcome where the interpreter is no more, or is not waited for, while it was `loading` a mount."""
     if not loading:
         problem = site.problem(("middleware",), f"preparing the middleware {what}")
         return Outcome(untried=tuple(keys), fatal=(str(problem),))
     mount = next(mount for mount in site.mounts if mount.key == loading)
     problem = site.problem((*mount.path, "app"), f"loading {mount.app!r} {what}")
     rest = keys[keys.index(loading) + 1 :]
-    return Outcome({loading: Failure((str(problem),))}, tuple(rest))
-
-
-def _outcome(found: dict[str, Any]) -> Outcome:
-    failed = {key: Failure(tuple(problems), text) for key, (problems, text) in found["failed"].items()}
-    return Outcome(failed, (), tuple(found["fatal"]))
+    return Outcome({**failed, loading: Failure((str(problem),))}, tuple(rest))
 
 
 def main() -> None:
@@ -197,27 +200,27 @@ def main() -> None:
 
 
 def _work(line: str, say: Callable[[dict[str, Any]], None]) -> None:
-    found: dict[str, Any] = {"failed": {}, "fatal": []}
+    problems: list[str] = []
     try:
-        found["failed"] = _try(json.loads(line), lambda key: say({"loading": key}))
+        _try(json.loads(line), say)
     except DispatcherError as error:
-        found["fatal"] = [str(problem) for problem in error.problems]
+        problems = [str(problem) for problem in error.problems]
     except BaseException:  # noqa: BLE001  # whatever it is, it must not pass for a mount that was loaded
-        found["fatal"] = [str(Problem(f"cannot be tried:\n{traceback.format_exc()}"))]
-    say({"outcome": found})
+        problems = [f"the site cannot be tried:\n{traceback.format_exc()}"]
+    say({"fatal": problems})
 
 
-def _try(job: dict[str, Any], begin: Callable[[str], None]) -> dict[str, tuple[list[str], str]]:
+def _try(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
+    def done(one: MountedApp) -> None:
+        if one.error is not None:
+            problems = [str(problem) for problem in one.error.problems]
+            say({"failed": one.mount.key, "problems": problems, "traceback": _traceback(one.error)})
+
     env = None if job["env"] is None else job["env"].encode(errors=_LOCAL)
     contents = Contents(job["config"].encode(errors=_LOCAL), env)
     site = config.read(Path(job["file"]), options=catalog.OPTIONS, contents=contents)
     waiting = {mount.key for mount in site.mounts} - set(job["keys"])
-    stack = compose.assemble(site, waiting=waiting, begin=begin)
-    return {
-        one.mount.key: ([str(problem) for problem in one.error.problems], _traceback(one.error))
-        for one in stack.mounts
-        if one.error is not None
-    }
+    compose.assemble(site, waiting=waiting, begin=lambda key: say({"loading": key}), done=done)
 
 
 def _traceback(error: BaseException) -> str:
