@@ -63,6 +63,7 @@ INTERVAL_AND_SETTLING = 1.0
 GTHREAD = ("--workers", "2", "--threads", "4")
 SYNC = ("--workers", "3", "--worker-class", "sync")
 PRELOAD = (*GTHREAD, "--preload")
+GEVENT = ("--workers", "2", "--worker-class", "gevent")
 
 
 @dataclass
@@ -159,26 +160,26 @@ BAD: dict[str, Callable[[Path], object]] = {
 }
 
 
-def run_edits(site: Serving, rounds: int) -> Edits:
-    """`rounds` times all the bad edits, each followed by a good one, written in each of three ways."""
+def run_edits(site: Serving, number: int, start: int = 0) -> Edits:
+    """`number` of times a bad edit, and after it a good one, written in each of three ways; `start` is the first."""
     edits = Edits(site, "zero")
     edits.may_answer("zero")
     ways = (Path.write_text, halves, replaced)
-    for number in range(rounds * len(BAD)):
-        edits.wrong(list(BAD.values())[number % len(BAD)])
+    for count in range(start, start + number):
+        edits.wrong(list(BAD.values())[count % len(BAD)])
         if edits.file.is_dir():
             edits.file.rmdir()
-        edits.good(f"word-{number}", ways[number % len(ways)])
+        edits.good(f"word-{count}", ways[count % len(ways)])
     return edits
 
 
-def check_edits(folder: Path, args: tuple[str, ...], rounds: int) -> None:
+def check_edits(folder: Path, args: tuple[str, ...], number: int, start: int = 0) -> None:
     site_folder = write_site(folder, CONFIG.format(word="zero"), lab=LAB, quits=QUITS)
     with serving(site_folder, *args) as site:
         wait_until(lambda: len(workers(site)) == int(args[1]))
         before = sorted(site.workers())
         with load(site, ["/", "/same", "/word"]) as asked:
-            edits = run_edits(site, rounds)
+            edits = run_edits(site, number, start)
 
         assert asked.failed() == []
         assert {one.text for one in asked.of("/")} == {"still here"}
@@ -190,15 +191,23 @@ def check_edits(folder: Path, args: tuple[str, ...], rounds: int) -> None:
         assert edits.slowest < INTERVAL_AND_SETTLING
 
 
-@pytest.mark.parametrize("args", [SYNC, GTHREAD, PRELOAD], ids=["sync", "gthread", "preload"])
-def test_edits_go_live_and_bad_ones_do_not(tmp_path: Path, args: tuple[str, ...]) -> None:
-    check_edits(tmp_path, args, rounds=1)
+@pytest.mark.parametrize(
+    ("args", "number", "start"),
+    [
+        pytest.param(GTHREAD, 7, 0, id="gthread"),
+        pytest.param(SYNC, 2, 2, id="sync"),
+        pytest.param(PRELOAD, 2, 3, id="preload"),
+        pytest.param(GEVENT, 2, 5, id="gevent"),
+    ],
+)
+def test_edits_go_live_and_bad_ones_do_not(tmp_path: Path, args: tuple[str, ...], number: int, start: int) -> None:
+    check_edits(tmp_path, args, number, start)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("args", [SYNC, GTHREAD, PRELOAD], ids=["sync", "gthread", "preload"])
-def test_many_edits_go_live_and_bad_ones_do_not(tmp_path: Path, args: tuple[str, ...]) -> None:
-    check_edits(tmp_path, args, rounds=3)
+@pytest.mark.parametrize("args", [SYNC, GTHREAD, PRELOAD, GEVENT], ids=["sync", "gthread", "preload", "gevent"])
+def test_thirty_edits_go_live_and_bad_ones_do_not(tmp_path: Path, args: tuple[str, ...]) -> None:
+    check_edits(tmp_path, args, number=15)
 
 
 @pytest.mark.parametrize(
