@@ -13,13 +13,16 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import signal
 import threading
+import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from dispatcher import catalog, compose, config, logs, runtime
+from dispatcher import catalog, compose, config, logs, runtime, starting
 from dispatcher.compose import Stack
 from dispatcher.config import Contents
 from dispatcher.errors import DispatcherError
@@ -29,6 +32,7 @@ from dispatcher.served import Generation, Served
 from dispatcher.wsgi import StartResponse, WSGIEnvironment
 
 _STOP_SECONDS: Final = 1.0
+_LOCK_SECONDS: Final = 0.02
 
 _log: Final = logging.getLogger("dispatcher")
 _all: Final[weakref.WeakSet[Live]] = weakref.WeakSet()
@@ -99,12 +103,12 @@ class Live:
 
 def boot(file: Path) -> Live:
     """The site of `file` for a worker; a DispatcherError only where nothing has been served yet by its siblings."""
-    file = file.absolute()
     environ = dict(os.environ)
-    active = _active(file)
+    active = _active(file, environ)
+    file = file.absolute()
     if active is None:
         return Live(file, _from_disk(file, environ), environ=environ)
-    if not _is_watched(file, active, environ):
+    if not _is_on_disk(file, active) and not _is_watched(file, active, environ):
         try:
             return Live(file, _from_disk(file, environ), environ=environ)
         except DispatcherError as error:
@@ -143,12 +147,44 @@ def _nothing(file: Path) -> Generation:
     return Generation(compose.closed(config.read(file, environ={}, contents=contents)), contents)
 
 
-def _active(file: Path) -> Active | None:
+def _active(file: Path, environ: Mapping[str, str]) -> Active | None:
+    """What is active in this run of the server. None where it is no gunicorn, or has no place for records: only before
+    a gunicorn's worker serves there is no other thread, and a fork, which the trial of the mounts takes, is safe."""
+    records = Records(runtime.site_folder(file), _master(os.getpid()))
     try:
-        return Records(runtime.site_folder(file), _master(os.getpid())).active()
+        active = records.active()
+        if active is None and _is_under_gunicorn():
+            with _locked(records):
+                if records.active() is None:
+                    _begin(file, records, environ)
+                active = records.active()
     except (OSError, ValueError, LookupError) as error:
-        _log.warning("what the other workers serve cannot be read: %s", error)
+        _log.warning("what the workers have in common cannot be kept: %s", error)
         return None
+    return active
+
+
+def _begin(file: Path, records: Records, environ: Mapping[str, str]) -> None:
+    contents = config.read_contents(file)
+    site = config.read(file, options=catalog.OPTIONS, environ=environ, contents=contents)
+    starting.begin(site, contents, records)
+
+
+@contextmanager
+def _locked(records: Records) -> Iterator[None]:
+    while (lock := records.lock()) is None:
+        time.sleep(_LOCK_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_on_disk(file: Path, active: Active) -> bool:
+    try:
+        return config.read_contents(file).digest == active.digest
+    except DispatcherError:
+        return False
 
 
 def _is_watched(file: Path, active: Active, environ: Mapping[str, str]) -> bool:
@@ -163,8 +199,13 @@ def _master(made_in: int) -> Process:
     """The process that lives as long as a run of the server: gunicorn's master, elsewhere the server itself."""
     if made_in != os.getpid():
         return Process.of(made_in)  # loaded before the fork
-    under_gunicorn = os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn")
-    return Process.of(os.getppid() if under_gunicorn else os.getpid())
+    # In a gunicorn worker this signal's handler is the worker's; with --preload the master has none, as yet.
+    worker = getattr(signal.getsignal(signal.SIGABRT), "__self__", None)
+    return Process.of(getattr(worker, "ppid", os.getpid()))
+
+
+def _is_under_gunicorn() -> bool:
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn")
 
 
 def _stop(reference: weakref.ref[Live], pid: int) -> None:

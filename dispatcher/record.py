@@ -11,6 +11,8 @@ Each run of a server (one gunicorn master, however often its workers change) has
     what each worker serves.
 ``reload.lock``
     held by the worker that tries a new content.
+``failing.json``, ``retry.lock``
+    why mounts that are waiting cannot be loaded; the lock of the worker that tries them again.
 
 Files are replaced whole, and readable by their user alone: the config and its `.env` hold secrets.
 """
@@ -23,7 +25,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -96,6 +98,21 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Failing:
+    """Why a mount that is waiting cannot be loaded: `problems`, the app's `traceback`, how often it was tried with that
+    result, and whether it was `told` in the log."""
+
+    problems: tuple[str, ...]
+    traceback: str = ""
+    tries: int = 1
+    told: bool = False
+
+    def text(self) -> str:
+        """All of it, for a log."""
+        return "\n".join([*self.problems, self.traceback.rstrip()] if self.traceback else self.problems)
+
+
+@dataclass(frozen=True, slots=True)
 class MountState:
     """One mount in one worker: ``serving``, ``loading`` or ``disabled``, and why."""
 
@@ -164,6 +181,14 @@ class Records:
     def forget_rejected(self) -> None:
         (self._folder / "rejected.json").unlink(missing_ok=True)
 
+    def failing(self) -> dict[str, Failing]:
+        """The mounts that are waiting and have been tried, by key."""
+        found = _read(self._folder / "failing.json") or {}
+        return {key: Failing(**{**one, "problems": tuple(one["problems"])}) for key, one in found.items()}
+
+    def write_failing(self, failing: Mapping[str, Failing]) -> None:
+        _write(self._folder / "failing.json", {key: asdict(one) for key, one in failing.items()})
+
     def workers(self) -> list[Worker]:
         """The workers that have written what they serve, by pid; also those that have ended since by a kill."""
         files = (self._folder / "workers").glob("*.json")
@@ -180,10 +205,10 @@ class Records:
     def _worker_file(self, pid: int) -> Path:
         return self._folder / "workers" / f"{pid}.json"
 
-    def lock(self) -> Lock | None:
-        """The lock of whoever tries a new content; None while another process holds it."""
+    def lock(self, name: str = "reload") -> Lock | None:
+        """The lock of whoever tries a new content, or of another `name`; None while another process holds it."""
         runtime.make_folder(self._folder)
-        handle = os.open(self._folder / "reload.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

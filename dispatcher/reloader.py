@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from dispatcher.compose import Stack
 from dispatcher.config import Config, Contents
 from dispatcher.errors import DispatcherError, LoadError
 from dispatcher.record import Active, MountState, Process, Records, Rejected, Worker
+from dispatcher.retrying import Retrier, attempt
 from dispatcher.served import Generation, Served
 from dispatcher.watch import Seen, Watch, quiet_time
 
@@ -59,6 +61,7 @@ class Reloader:
         self._clock = clock
         self._now = now
         self._watch = Watch(file, clock=clock)
+        self._retrier = Retrier(records, partial(attempt, file, environ), clock=clock)
         self._found: Seen | None = None  # settled, and not decided yet
         self._attempt: Attempt | None = None
         self._active_stamp: object = None
@@ -77,7 +80,12 @@ class Reloader:
                 if repr(error) != self._complaint:  # a full disk, say, is complained of once
                     self._complaint = repr(error)
                     _log.exception("looking for changes of %s failed; it is tried again", self._file.name)
+        self.close()
+
+    def close(self) -> None:
+        """End what is going on."""
         self._give_up_attempt()
+        self._retrier.close()
 
     def tick(self) -> float:
         """Look once; the seconds until the next look."""
@@ -88,7 +96,7 @@ class Reloader:
         self._served.release_idle()
         interval = _INTERVAL if watched is None else watched.watch
         busy = watched is not None and (self._watch.pending or self._found is not None)
-        return min(_SOON, interval) if busy else interval
+        return min(_SOON if busy else interval, interval, self._retrier.tick())
 
     # What the other workers serve
 

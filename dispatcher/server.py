@@ -13,9 +13,7 @@ worker: so no worker boots only to die, and the master never holds their code.
 from __future__ import annotations
 
 import errno
-import json
 import os
-import select
 import socket
 import sys
 import time
@@ -27,13 +25,12 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from dispatcher import catalog, compose, config, live
-from dispatcher.config import Config
+from dispatcher import catalog, config, live, starting
+from dispatcher.config import Config, Contents
 from dispatcher.errors import DispatcherError
 from dispatcher.live import Live
 from dispatcher.record import Process, Records
 
-TRIAL_SECONDS: Final = 30.0  # an import that takes longer is left to the workers
 _BIND_SECONDS: Final = 2.0  # a port that an ending server gives up within this time is not taken
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "wsgi_app": "dispatcher:app",
@@ -62,11 +59,16 @@ def gunicorn_settings(file: str | Path | None = None) -> dict[str, Any]:
     Relative paths in them start at the folder of the config, because gunicorn is told to change there.
     """
     try:
-        site = config.read(file or config_file(), options=catalog.OPTIONS)
+        contents = config.read_contents(file or config_file())
+        site = config.read(file or config_file(), options=catalog.OPTIONS, contents=contents)
     except DispatcherError as error:
         _stop(str(error))
     os.environ["DISPATCHER_CONFIG"] = str(site.file)
-    hooks = {"on_starting": _on_starting(site), "post_worker_init": post_worker_init, "on_exit": _on_exit(site)}
+    hooks = {
+        "on_starting": _on_starting(site, contents),
+        "post_worker_init": post_worker_init,
+        "on_exit": _on_exit(site),
+    }
     return {**_DEFAULTS, "chdir": str(site.site.root), **hooks, **site.server}
 
 
@@ -93,9 +95,9 @@ def post_worker_init(worker: Worker) -> None:
         worker.wsgi.start()
 
 
-def _on_starting(site: Config) -> Callable[[Arbiter], None]:
+def _on_starting(site: Config, contents: Contents) -> Callable[[Arbiter], None]:
     def on_starting(arbiter: Arbiter) -> None:
-        problem = _taken_address(site, arbiter) or _report_trial(site)
+        problem = _taken_address(site, arbiter) or _begin(site, contents)
         if problem:
             if arbiter.pidfile is not None:
                 arbiter.pidfile.unlink()
@@ -159,54 +161,17 @@ _BIND_REASONS: Final = {
 }
 
 
-def _report_trial(site: Config) -> str | None:
-    """Load the apps in a child. What stops the start is returned, what only disables a mount goes to stderr."""
-    outcome = _in_child(lambda: _trial(site), TRIAL_SECONDS)
-    if outcome is None:
-        return None
-    if not outcome["fatal"]:
-        for problem in outcome["problems"]:
-            _say(f"{problem}\n    (this mount answers 503, the others serve)")
-        return None
-    return "\n".join(outcome["problems"])
-
-
-def _trial(site: Config) -> dict[str, Any]:
+def _begin(site: Config, contents: Contents) -> str | None:
+    """Find out which mounts can be loaded. What stops the start is returned, what disables a mount goes to stderr."""
     try:
-        stack = compose.build(site)
+        found = starting.begin(site, contents, Records(site.site.runtime, Process.of(os.getpid())))
     except DispatcherError as error:
-        return {"fatal": True, "problems": [str(problem) for problem in error.problems]}
-    failed = [one.error for one in stack.mounts if one.error is not None]
-    return {"fatal": False, "problems": [str(error) for error in failed]}
-
-
-def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any] | None:
-    """What `work` returns in a forked child; None when it took longer, or ended the child without a word."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(reader)
-            with os.fdopen(writer, "w") as pipe:
-                pipe.write(json.dumps(work()) + "\n")
-        finally:
-            os._exit(0)  # whatever the apps started, their exit handlers and threads end here
-    os.close(writer)
-    try:
-        return _read_line(reader, time.monotonic() + seconds)
-    finally:
-        os.close(reader)
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-
-
-def _read_line(reader: int, deadline: float) -> dict[str, Any] | None:
-    text = b""
-    while not text.endswith(b"\n"):
-        ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
-        chunk = os.read(reader, 65536) if ready else b""
-        if not chunk:
-            return None
-        text += chunk
-    found: dict[str, Any] = json.loads(text)
-    return found
+        return str(error)
+    except OSError as error:
+        _say(f"dispatcher: what the workers have in common cannot be kept: {error}")
+        return None
+    for failure in found.failed.values():
+        _say("\n".join(failure.problems) + "\n    (this mount answers 503, the others serve)")
+    for key in found.undecided:
+        _say(f"{site.file.name}: {key} takes its time to load; it answers 503 until then")
+    return None

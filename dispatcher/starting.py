@@ -1,11 +1,12 @@
-"""Which mounts of a site can be loaded, as fast as it can be known: for the start of a server.
+"""The start of a server: which mounts of the site can be loaded, as fast as that can be known.
 
-`try_mounts` loads the apps in child processes forked from the process that is about to start the workers, before it
-has a thread or an app of its own. So an import that ends its process, crashes or never returns is found out where it
-harms nobody. One child goes through the mounts; where an app takes its time, a further child goes on with the rest, so
-that one that hangs keeps no other waiting.
+`begin` writes it down as what is active, for the workers to serve. `try_mounts` loads the apps in child processes,
+forked from the process that is about to start the workers, before it has a thread or an app of its own. So an import
+that ends its process, crashes or never returns is found out where it harms nobody. One child goes through the mounts;
+where an app takes its time, a further child goes on with the rest, so that one that hangs keeps no other waiting.
 
-After `patience` the start need not wait any longer for those that are undecided, once there is something to serve.
+Once there is something to serve, and after `patience`, the start does not wait any longer for those that do nothing, or
+have had their share of the CPU: they are left undecided.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from dispatcher import compose
+from dispatcher.activity import Activity
 from dispatcher.compose import MountedApp
-from dispatcher.config import Config
-from dispatcher.errors import DispatcherError, Problem
+from dispatcher.config import Config, Contents
+from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
+from dispatcher.record import Active, Failing, Records
 from dispatcher.trial import Failure
 
 PATIENCE_SECONDS: Final = 0.8
+_LONGEST_PATIENCE_SECONDS: Final = 10.0  # with apps that are at work
+_CPU_SECONDS: Final = 1.0  # that an app may use while the others wait for it
+_IDLE_SECONDS: Final = 0.4
 _SLOW_SECONDS: Final = 0.2  # an app that takes longer is waited for beside the others
 _MOST_CHILDREN: Final = 8
 
@@ -38,6 +44,25 @@ class Start:
     failed: Mapping[str, Failure] = field(default_factory=dict)
     undecided: tuple[str, ...] = ()
     fatal: tuple[str, ...] = ()
+
+
+def begin(site: Config, contents: Contents, records: Records) -> Start:
+    """Try the mounts of `site`, which was read from `contents`, and make it the active one of the run of `records`.
+
+    A DispatcherError where nothing is to be served: the middleware is wrong, no app can be loaded, or one cannot and
+    the site is strict.
+    """
+    found = try_mounts(site)
+    if found.fatal:
+        raise ConfigError(Problem(text) for text in found.fatal)
+    if found.failed and (site.strict or len(found.failed) == len(site.mounts)):
+        raise LoadError(Problem(text) for failure in found.failed.values() for text in failure.problems)
+    failing = {key: Failing(one.problems, one.traceback) for key, one in found.failed.items()}
+    waiting = tuple(mount.key for mount in site.mounts if mount.key in found.failed or mount.key in found.undecided)
+    if failing:
+        records.write_failing(failing)
+    records.activate_first(Active(contents, time.time(), waiting))
+    return found
 
 
 def try_mounts(
@@ -56,11 +81,23 @@ class _Child:
         if self.pid == 0:
             _work(site, keys, writer)
         os.close(writer)
-        self.loading = ""
-        self.since = now  # when it began with what it is loading
+        self.begin("", now)
         self.walks = True  # it goes on to the next mount
         self.finished = False  # it has come to the end of its keys
         self._said = b""
+
+    def begin(self, key: str, now: float) -> None:
+        """It loads this mount since `now`."""
+        self.loading = key
+        self.since = now
+        self._activity = Activity(self.pid, now)
+
+    def look(self, now: float) -> None:
+        self._activity.look(now)
+
+    def is_at_work(self, now: float) -> bool:
+        """Whether it can be expected to come to an end soon."""
+        return self._activity.idle_seconds(now) < _IDLE_SECONDS and self._activity.cpu_seconds < _CPU_SECONDS
 
     def listen(self) -> list[dict[str, Any]] | None:
         """What it has said since; None when it has ended."""
@@ -90,7 +127,8 @@ class _Tries:
         self._site = site
         self._mounts = {mount.key: mount for mount in site.mounts}
         self._clock = clock
-        self._deadline = clock() + patience
+        self._began = clock()
+        self._patience = patience
         self._untouched = list(self._mounts)
         self._good: set[str] = set()
         self._failed: dict[str, Failure] = {}
@@ -112,7 +150,12 @@ class _Tries:
     def _is_enough(self) -> bool:
         if self._fatal or not self._children:
             return True
-        return bool(self._good) and not self._site.strict and self._clock() >= self._deadline
+        if self._site.strict or not self._good:
+            return False
+        now = self._clock()
+        waited = now - self._began
+        at_work = waited < _LONGEST_PATIENCE_SECONDS and any(child.is_at_work(now) for child in self._children)
+        return waited >= self._patience and not at_work
 
     def _walk(self) -> None:
         self._children.append(_Child(self._site, self._untouched, self._clock()))
@@ -139,7 +182,7 @@ class _Tries:
         if "fatal" in message:
             self._fatal = tuple(message["fatal"])
         elif "begin" in message:
-            child.loading, child.since = message["begin"], self._clock()
+            child.begin(message["begin"], self._clock())
             self._untouched.remove(child.loading)
         elif "done" in message:
             if message["problems"]:
@@ -172,7 +215,9 @@ class _Tries:
 
     def _look_at_clock(self) -> None:
         for child in list(self._children):
-            mount, taken = self._mounts.get(child.loading), self._clock() - child.since
+            now = self._clock()
+            child.look(now)
+            mount, taken = self._mounts.get(child.loading), now - child.since
             limit = (mount and mount.load_timeout) or self._site.load_timeout
             if taken > limit:
                 self._end(child)

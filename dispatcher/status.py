@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dispatcher import config, record, runtime
 from dispatcher.errors import DispatcherError
-from dispatcher.record import MountState, Records, Rejected, Worker
+from dispatcher.record import Failing, MountState, Records, Rejected, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def read(file: Path, records: Records, now: Callable[[], float] = time.time) -> 
         age_seconds=max(0.0, now() - active.since),
         on_disk=on_disk,
         workers=workers,
-        mounts=_mounts([worker for worker in workers if worker.is_alive]),
+        mounts=_mounts([worker for worker in workers if worker.is_alive], records.failing()),
         rejected=rejected,
     )
 
@@ -80,12 +80,19 @@ def _digest(file: Path) -> str:
         return ""
 
 
-def _mounts(workers: list[Worker]) -> tuple[MountState, ...]:
-    """Each mount of the worker that changed last, in the worst state that a worker has it in."""
+def _mounts(workers: list[Worker], failing: Mapping[str, Failing]) -> tuple[MountState, ...]:
+    """Each mount of the worker that changed last, in the worst state that a worker has it in; one that no worker has
+    loaded is disabled when it was tried."""
     latest = max(workers, key=lambda worker: worker.since, default=None)
     if latest is None:
         return ()
-    return tuple(_worst(workers, mount) for mount in latest.mounts)
+    found = [_worst(workers, mount) for mount in latest.mounts]
+    return tuple(
+        replace(one, state="disabled", reason="\n".join(failing[one.key].problems))
+        if one.state == "loading" and one.key in failing
+        else one
+        for one in found
+    )
 
 
 def _worst(workers: list[Worker], mount: MountState) -> MountState:

@@ -21,6 +21,9 @@ MODULES = {
     "crashes": "import ctypes, faulthandler\nfaulthandler.disable()\nctypes.string_at(0)\n",
     "hangs": "import time\ntime.sleep(600)\n",
     "slow": "import time\ntime.sleep(0.6)\ndef app(environ, start_response): pass\n",
+    "works": "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\n"
+    "def app(environ, start_response): pass\n",
+    "spins": "while True: pass\n",
     "stops": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n",
     "forks": "import os, time\nif os.fork() == 0: time.sleep(600)\nraise ValueError('parent')\n",
     "middle": "import os\ndef middle(app): return app\ndef exits(app): os._exit(3)\n",
@@ -74,6 +77,14 @@ def test_a_slow_app_is_undecided_when_patience_ends_and_decided_when_it_does_not
 
     assert start(tmp_path, text, patience=0.3) == Start(undecided=("/slow",))
     assert start(tmp_path, text, patience=20) == Start()
+
+
+def test_an_app_that_is_at_work_is_waited_for_but_not_one_that_never_ends(tmp_path: Path) -> None:
+    assert start(tmp_path, "mounts: {/: 'good:app', /works: 'works:app'}\n", patience=0.1) == Start()
+
+    began = time.monotonic()
+    assert start(tmp_path, "mounts: {/: 'good:app', /spins: 'spins:app'}\n", patience=0.1).undecided == ("/spins",)
+    assert time.monotonic() - began < 8  # one second of CPU time on a machine that has much to do
 
 
 def test_where_nothing_can_be_served_yet_patience_has_no_end_but_the_load_timeout(tmp_path: Path) -> None:
