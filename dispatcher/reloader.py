@@ -22,17 +22,19 @@ from pathlib import Path
 from typing import Final
 
 from dispatcher import catalog, changes, compose, config, logs
-from dispatcher.attempt import Attempt
+from dispatcher.attempt import judge
 from dispatcher.compose import Stack
 from dispatcher.config import Config, Contents
 from dispatcher.errors import DispatcherError, LoadError
 from dispatcher.record import Active, MountState, Process, Records, Rejected, Worker
 from dispatcher.retrying import Retrier, attempt
 from dispatcher.served import Generation, Served
+from dispatcher.spare import Spare
 from dispatcher.watch import Seen, Watch, quiet_time
 
 _INTERVAL: Final = 0.5  # seconds between two looks at what the other workers do, where the file is not watched
 _SOON: Final = 0.05  # while something is going on
+_PATIENCE: Final = 0.5  # with the worker that tries changes
 _LONGEST_WAIT: Final = 60.0  # between two attempts to build what the others serve
 
 _log: Final = logging.getLogger("dispatcher")
@@ -63,7 +65,8 @@ class Reloader:
         self._watch = Watch(file, clock=clock)
         self._retrier = Retrier(records, partial(attempt, file, environ), clock=clock)
         self._found: Seen | None = None  # settled, and not decided yet
-        self._attempt: Attempt | None = None
+        self._found_at = 0.0
+        self._spare = Spare(records, environ, clock=clock)
         self._active_stamp: object = None
         self._try_again_at = 0.0
         self._wait = 1.0
@@ -84,7 +87,7 @@ class Reloader:
 
     def close(self) -> None:
         """End what is going on."""
-        self._give_up_attempt()
+        self._spare.close()
         self._retrier.close()
 
     def tick(self) -> float:
@@ -93,6 +96,7 @@ class Reloader:
         watched = self._served.current.stack.config.reload
         if watched is not None:
             self._look(quiet_time(watched.watch))
+        self._spare.tend()
         self._served.release_idle()
         interval = _INTERVAL if watched is None else watched.watch
         busy = watched is not None and (self._watch.pending or self._found is not None)
@@ -109,7 +113,8 @@ class Reloader:
         mine = self._served.current
         if active is None:
             self._records.activate_first(Active(mine.contents, self._now(), mine.waiting))
-        elif (active.digest, active.waiting) != (mine.digest, mine.waiting) and not self._build_active(active):
+            return  # another may have been first
+        if (active.digest, active.waiting) != (mine.digest, mine.waiting) and not self._build_active(active):
             return
         self._active_stamp = stamp
 
@@ -133,36 +138,32 @@ class Reloader:
     def _look(self, quiet_seconds: float) -> None:
         seen = self._watch.look(quiet_seconds)
         if seen is not None:
-            self._found = seen
+            self._found, self._found_at = seen, self._clock()
         elif self._watch.pending:
             self._found = None
-            self._prepare()
-        if self._found is not None and (attempt := self._begin_attempt()) is not None:
+            self._warm(self._watch.last)
+        found = self._found
+        if found is not None and self._is_my_turn(found) and (lock := self._records.lock()) is not None:
             try:
-                self._decide(self._found, attempt)
+                self._decide(found)
             finally:
                 self._found = None
-                self._give_up_attempt()
+                lock.release()
 
-    def _prepare(self) -> None:
+    def _warm(self, seen: Seen | None) -> None:
         """Start the interpreter for a trial while the change settles."""
-        seen = self._watch.last
-        digest = seen.contents.digest if seen is not None and seen.contents is not None else None
-        if digest not in (None, self._served.current.digest) and (attempt := self._begin_attempt()) is not None:
-            attempt.prepare()
+        if seen is not None and self._needs_trial(seen):
+            self._spare.warm()
 
-    def _begin_attempt(self) -> Attempt | None:
-        """This worker's turn, if it has it or no other worker has."""
-        if self._attempt is None and (lock := self._records.lock()) is not None:
-            self._attempt = Attempt(lock, self._environ)
-        return self._attempt
+    def _needs_trial(self, seen: Seen) -> bool:
+        return seen.contents is not None and seen.contents.digest != self._served.current.digest
 
-    def _give_up_attempt(self) -> None:
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            attempt.end()
+    def _is_my_turn(self, seen: Seen) -> bool:
+        """Whether this worker is the one that tries changes, or that one has not, for whatever reason."""
+        is_late = self._clock() - self._found_at >= _PATIENCE
+        return self._spare.is_ours or is_late or not self._needs_trial(seen)
 
-    def _decide(self, seen: Seen, attempt: Attempt) -> None:
+    def _decide(self, seen: Seen) -> None:
         """Under the lock: take what is on disk, or say why not, unless another worker has done so."""
         active, rejected = self._records.active(), self._records.rejected()
         if not self._watch.is_current(seen) or (rejected is not None and rejected.stamp == seen.stamp):
@@ -173,19 +174,20 @@ class Reloader:
                 self._records.forget_rejected()
                 _announce(f"{self._file.name} is again what is served, {digest}")
             return
-        problems = self._take(seen, attempt)
+        problems = self._take(seen)
         if problems:
             self._records.reject(Rejected(seen.stamp, digest, self._now(), tuple(problems)))
             goes_on = self._served.current.digest
             _log.error("%s is not taken, %s goes on serving:\n%s", self._file.name, goes_on, "\n".join(problems))
 
-    def _take(self, seen: Seen, attempt: Attempt) -> Sequence[str]:
+    def _take(self, seen: Seen) -> Sequence[str]:
         """Serve what was seen, or return why that cannot be."""
         if seen.contents is None:
             return _texts(seen.error)
         try:
             site = self._read(seen.contents)
-            problems, waiting = attempt.judge(site, seen.contents, self._served.current.stack)
+            serving = self._served.current.stack
+            problems, waiting = judge(site, seen.contents, serving, environ=self._environ, trial=self._spare.take)
             if problems:
                 return problems
             generation = self._build(site, seen.contents, waiting)
