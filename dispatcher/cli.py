@@ -55,7 +55,7 @@ def serve(file: Path | None, bind: tuple[str, ...], workers: int | None) -> int:
     overrides: dict[str, Any] = {"bind": list(bind)} if bind else {}
     if workers is not None:
         overrides["workers"] = workers
-    server.Server(server.gunicorn_settings(file), overrides).run()
+    server.Server(file, overrides).run()
     return 0
 
 

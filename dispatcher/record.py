@@ -13,6 +13,8 @@ Each run of a server (one gunicorn master, however often its workers change) has
     held by the worker that tries a new content.
 ``failing.json``, ``retry.lock``
     why mounts that are waiting cannot be loaded; the lock of the worker that tries them again.
+``held.json``
+    there while the master replaces the workers: nobody changes what it serves.
 
 Files are replaced whole, and readable by their user alone: the config and its `.env` hold secrets.
 """
@@ -188,6 +190,16 @@ class Records:
 
     def write_failing(self, failing: Mapping[str, Failing]) -> None:
         _write(self._folder / "failing.json", {key: asdict(one) for key, one in failing.items()})
+
+    def hold(self) -> None:
+        """Have no worker change what it serves, until `let_go`: the master is about to replace them."""
+        _write(self._folder / "held.json", {})
+
+    def let_go(self) -> None:
+        (self._folder / "held.json").unlink(missing_ok=True)
+
+    def is_held(self) -> bool:
+        return (self._folder / "held.json").exists()
 
     def workers(self) -> list[Worker]:
         """The workers that have written what they serve, by pid; also those that have ended since by a kill."""

@@ -92,6 +92,8 @@ class Reloader:
 
     def tick(self) -> float:
         """Look once; the seconds until the next look."""
+        if self._records.is_held():
+            return _INTERVAL
         self.follow()
         watched = self._served.current.stack.config.reload
         if watched is not None:

@@ -25,7 +25,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from dispatcher import catalog, config, live, starting
+from dispatcher import catalog, config, hup, live, runtime, starting
 from dispatcher.config import Config, Contents
 from dispatcher.errors import DispatcherError
 from dispatcher.live import Live
@@ -66,6 +66,7 @@ def gunicorn_settings(file: str | Path | None = None) -> dict[str, Any]:
     os.environ["DISPATCHER_CONFIG"] = str(site.file)
     hooks = {
         "on_starting": _on_starting(site, contents),
+        "when_ready": when_ready,
         "post_worker_init": post_worker_init,
         "on_exit": _on_exit(site),
     }
@@ -73,19 +74,29 @@ def gunicorn_settings(file: str | Path | None = None) -> dict[str, Any]:
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """``dispatcher serve``: gunicorn with the settings of a config, and `overrides` from the command line."""
+    """``dispatcher serve``: gunicorn with the settings of the config `file`, and `overrides` from the command line."""
 
-    def __init__(self, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
-        self._settings = {**settings, **overrides}
+    def __init__(self, file: Path | None, overrides: Mapping[str, Any]) -> None:
+        self._file = file
+        self._overrides = overrides
         super().__init__()
 
     def load_config(self) -> None:
-        for name, value in self._settings.items():
+        settings = gunicorn_settings(self._file)
+        self._file = config_file()  # absolute by now, for a HUP: the working directory is about to change
+        for name, value in {**settings, **self._overrides}.items():
             self.cfg.set(name, value)
         os.chdir(self.cfg.chdir)
 
     def load(self) -> Live:
         return load_stack()
+
+
+def when_ready(arbiter: Arbiter) -> None:
+    """gunicorn's hook: a HUP is checked before it is done. A `gunicorn.conf.py` that has a hook of this name calls this
+    one from it."""
+    file = config_file()
+    hup.install(arbiter, file, runtime.site_folder(file))
 
 
 def post_worker_init(worker: Worker) -> None:
