@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dispatcher import catalog, compose
 from dispatcher.compose import Stack
@@ -16,19 +16,19 @@ def judge(
     serving: Stack,
     *,
     environ: Mapping[str, str],
-    trial: Callable[[], Trial | None],
+    trial: Trial | None,
 ) -> tuple[Sequence[str], tuple[str, ...]]:
     """What speaks against serving `site`, which was read from `contents`, in place of `serving`; and the keys of the
     mounts that fail but may, because they have not served before either.
 
-    `trial` gives an interpreter that has been started already, if there is one; none is needed where no code of the
-    site would be loaded.
+    `trial` is an interpreter that has been started already, if there is one. Nothing is tried where no code of the site
+    would be loaded.
     """
     failing = {one.mount.key for one in serving.mounts if one.app is None}
     new = _to_load(site, serving)
     outcome = Outcome()
     if new or _has_own_middleware(site):
-        outcome = try_all(site, contents, new, environ=environ, first=trial())
+        outcome = try_all(site, contents, new, environ=environ, trial=trial)
     bad = [key for key in outcome.failed if key not in failing or site.strict]
     problems = [*outcome.fatal, *(text for key in bad for text in outcome.failed[key].texts())]
     still = [mount.key for mount in site.mounts if mount.key in failing and mount.key not in new]

@@ -189,7 +189,7 @@ class Reloader:
         try:
             site = self._read(seen.contents)
             serving = self._served.current.stack
-            problems, waiting = judge(site, seen.contents, serving, environ=self._environ, trial=self._spare.take)
+            problems, waiting = judge(site, seen.contents, serving, environ=self._environ, trial=self._spare.trial)
             if problems:
                 return problems
             generation = self._build(site, seen.contents, waiting)

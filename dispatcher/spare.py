@@ -1,8 +1,8 @@
 """Keeps a fresh interpreter ready for the next trial while somebody edits the config.
 
-An interpreter takes a third of a second to start and some 30 MB, so there is none while nothing changes, one for the
-whole site from the first sign of a change on, started while that settles, and another after it was used, until a minute
-has passed without a change. The worker that has it is the one that tries the changes.
+An interpreter takes a third of a second to start and some 30 MB, so there is none while nothing changes, and one for
+the whole site from the first sign of a change on, started while that settles, until a minute has passed without
+another. The worker that has it is the one that tries the changes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dispatcher.record import Lock, Records
 from dispatcher.trial import Trial
 
 _KEPT_SECONDS: Final = 60.0
-_PAUSE_SECONDS: Final = 0.5  # after a trial, in which the workers build what was tried
 
 
 class Spare:
@@ -35,7 +34,6 @@ class Spare:
         self._lock: Lock | None = None
         self._trial: Trial | None = None
         self._until = 0.0
-        self._not_before = 0.0
 
     @property
     def is_ours(self) -> bool:
@@ -47,24 +45,23 @@ class Spare:
         self._until = self._clock() + _KEPT_SECONDS
         if self._lock is None:
             self._lock = self._records.lock("spare")
-        if self._lock is not None and self._trial is None:
-            self._trial = self._start(self._environ)
-
-    def take(self) -> Trial | None:
-        """The interpreter if there is one; it is the caller's to close."""
-        trial, self._trial = self._trial, None
-        self._not_before = self._clock() + _PAUSE_SECONDS
-        return trial
-
-    def tend(self) -> None:
-        """Start one in place of one that was taken; end it when nothing has changed for a while."""
-        now = self._clock()
         if self._lock is None:
             return
-        if now >= self._until:
-            self.close()
-        elif self._trial is None and now >= self._not_before:
+        if self._trial is not None and not self._trial.is_usable:
+            self._trial.close()
+            self._trial = None
+        if self._trial is None:
             self._trial = self._start(self._environ)
+
+    @property
+    def trial(self) -> Trial | None:
+        """The interpreter if there is one."""
+        return self._trial
+
+    def tend(self) -> None:
+        """End it when nothing has changed for a while."""
+        if self._lock is not None and self._clock() >= self._until:
+            self.close()
 
     def close(self) -> None:
         trial, self._trial = self._trial, None

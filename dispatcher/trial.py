@@ -5,7 +5,8 @@ would not do for finding that out: other threads of the worker hold locks at tha
 already.
 
 The interpreter takes a third of a second to start. `Trial` starts it, so that this time can pass before there is
-something to try; `run` has it load the mounts. It ends with its parent, because its input ends then.
+something to try, and for each `run` it forks: it has one thread and no code of the site in it, and the next run finds
+it as it was. It ends with its parent, because its input ends then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from dispatcher import catalog, compose, config
 from dispatcher.compose import MountedApp
@@ -56,7 +57,7 @@ class Outcome:
 
 
 class Trial:
-    """A fresh interpreter with this package loaded, for one `run`; `close` ends it."""
+    """A fresh interpreter with this package loaded, for any number of runs one after the other; `close` ends it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """`environ` is its environment: this process's own, without what the `.env` of a config has set in it."""
@@ -69,7 +70,7 @@ class Trial:
                 stdout=subprocess.DEVNULL,  # what the apps print as they load, they print again in the worker
                 stderr=subprocess.DEVNULL,
                 pass_fds=(writer,),
-                start_new_session=True,  # so that what the apps have started ends with it
+                start_new_session=True,  # a terminal's Ctrl-C is for the server
             )
         except BaseException:
             os.close(reader)
@@ -78,6 +79,7 @@ class Trial:
             os.close(writer)
         self._reader = reader
         self._said = b""
+        self._child = 0  # the process of the run, and the group of what it has started
 
     def run(self, site: Config, contents: Contents, keys: Sequence[str]) -> Outcome:
         """Load the mounts `keys` of `site`, which was read from `contents`, and prepare all of its middleware."""
@@ -97,25 +99,43 @@ class Trial:
             try:
                 message = self._next(patience)
             except TimeoutError:
+                self._end_child()
                 seconds = timeouts.get(loading, site.load_timeout)
                 return _ended(site, keys, failed, loading, f"took longer than load_timeout ({seconds:g}s)")
             match message:
-                case None:
-                    how = self._how_it_ended()
-                    return _ended(site, keys, failed, loading, f"ended the process with {how}")
+                case {"pid": pid}:
+                    self._child = pid
                 case {"loading": key}:
                     loading, patience = key, timeouts[key]
                 case {"failed": key, "problems": problems, "traceback": text}:
                     failed[key] = Failure(tuple(problems), text)
                 case {"fatal": problems}:
+                    self._end_child()
                     return Outcome(failed, (), tuple(problems))
+                case {"ended": code}:
+                    _kill_group(self._child)
+                    return _ended(site, keys, failed, loading, f"ended the process with {_how(code)}")
+                case _:
+                    return Outcome(failed, tuple(keys), ("the interpreter that was to try the apps has ended",))
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can take another run."""
+        return self._process.poll() is None
+
+    def _end_child(self) -> None:
+        """End what was forked for this run, and what the apps have started there."""
+        _kill_group(self._child)
+        try:
+            while "ended" not in (self._next(_SPARE_SECONDS) or {"ended": None}):
+                pass  # what it said before it was ended
+        except TimeoutError:
+            self._process.kill()
 
     def close(self) -> None:
         """End the interpreter and everything that it has started."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # it has ended
+        _kill_group(self._child)
+        self._process.kill()
         self._process.wait()
         if self._process.stdin is not None:
             try:
@@ -147,31 +167,36 @@ class Trial:
         found: dict[str, Any] = json.loads(line)
         return found
 
-    def _how_it_ended(self) -> str:
-        try:
-            code = self._process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            return "its output closed"
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+def _kill_group(pid: int) -> None:
+    try:
+        if pid:
+            os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # all of it has ended
+
+
+def _how(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def try_all(
-    site: Config, contents: Contents, keys: Sequence[str], *, environ: Mapping[str, str], first: Trial | None = None
+    site: Config, contents: Contents, keys: Sequence[str], *, environ: Mapping[str, str], trial: Trial | None = None
 ) -> Outcome:
-    """Load the mounts `keys` of `site`, which was read from `contents`, in as many interpreters as it takes: each one
-    that ends or hangs is followed by another for the rest. `first` is one that has been started already."""
+    """Load the mounts `keys` of `site`, which was read from `contents`, in as many runs as it takes: one that ends or
+    hangs is followed by another for the rest. `trial` is an interpreter that has been started already, and goes on."""
+    used = trial if trial is not None and trial.is_usable else Trial(environ)
     failed: dict[str, Failure] = {}
-    while True:
-        trial = first or Trial(environ)
-        first = None
-        try:
-            outcome = trial.run(site, contents, keys)
-        finally:
-            trial.close()
-        failed |= outcome.failed
-        if outcome.fatal or not outcome.untried:
-            return Outcome(failed, outcome.untried, outcome.fatal)
-        keys = outcome.untried
+    try:
+        while True:
+            outcome = used.run(site, contents, keys)
+            failed |= outcome.failed
+            if outcome.fatal or not outcome.untried:
+                return Outcome(failed, outcome.untried, outcome.fatal)
+            keys = outcome.untried
+    finally:
+        if used is not trial:
+            used.close()
 
 
 def _ended(site: Config, keys: Sequence[str], failed: dict[str, Failure], loading: str, what: str) -> Outcome:
@@ -186,16 +211,28 @@ def _ended(site: Config, keys: Sequence[str], failed: dict[str, Failure], loadin
 
 
 def main() -> None:
-    """In the fresh interpreter: read the job, do it, say what came of it, and end without the apps' exit handlers."""
+    """In the fresh interpreter: have each job that comes in done by a fork, and say how that ended."""
     writer = int(sys.argv[2])
     sys.argv[1:] = []
 
     def say(message: dict[str, Any]) -> None:
         os.write(writer, json.dumps(message).encode() + b"\n")
 
+    while line := sys.stdin.readline():
+        pid = os.fork()
+        if pid == 0:
+            _be_tried(line, say)
+        _, status = os.waitpid(pid, 0)
+        say({"ended": os.waitstatus_to_exitcode(status)})
+
+
+def _be_tried(line: str, say: Callable[[dict[str, Any]], None]) -> NoReturn:
+    """In the fork: do the job, say what came of it, and wait to be ended, without the apps' exit handlers."""
+    os.setsid()
+    say({"pid": os.getpid()})
     # In a thread, as in a worker that loads while it serves: what only a main thread may do fails here as well.
-    threading.Thread(target=_work, args=(sys.stdin.readline(), say), daemon=True).start()
-    sys.stdin.read()  # ends when the parent closes it or ends
+    threading.Thread(target=_work, args=(line, say), daemon=True).start()
+    os.read(0, 1)  # there is no other job before this one has ended: this is the end of the parent
     os._exit(0)
 
 

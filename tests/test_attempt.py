@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import Final, cast
 
 import pytest
 
 from dispatcher import catalog, compose, config
 from dispatcher.attempt import judge
-from dispatcher.trial import Trial
+from dispatcher.trial import Outcome, Trial
 from tests import sites
 
 pytestmark = pytest.mark.usefixtures("forget")
@@ -30,11 +30,17 @@ class Asked(Exception):  # noqa: N818  # raised in place of an interpreter
     """A trial was asked for."""
 
 
-def no_trial() -> Trial:
-    raise Asked
+class NoTrial:
+    is_usable = True
+
+    def run(self, *_: object) -> Outcome:
+        raise Asked
 
 
-def verdict(folder: Path, text: str, trial: Callable[[], Trial | None] = no_trial) -> tuple[list[str], tuple[str, ...]]:
+NO_TRIAL: Final = cast(Trial, NoTrial())
+
+
+def verdict(folder: Path, text: str, trial: Trial | None = NO_TRIAL) -> tuple[list[str], tuple[str, ...]]:
     """The first line of each problem, and the mounts that may fail, when `text` follows `OLD`."""
     serving = compose.assemble(config.read(sites.write(folder, OLD, lab=LAB), options=catalog.OPTIONS))
     file = sites.write(folder, text)
@@ -79,7 +85,7 @@ def test_what_is_new_is_tried(tmp_path: Path, text: str) -> None:
 def test_a_mount_that_served_must_not_fail_and_one_that_failed_may(tmp_path: Path) -> None:
     text = "mounts:\n  /a: lab:fails\n  /bad: lab:fails()\n"
 
-    problems, waiting = verdict(tmp_path, text, trial=lambda: None)
+    problems, waiting = verdict(tmp_path, text, trial=None)
 
     assert problems == ["2:7: mounts./a.app: calling 'lab:fails' raised RuntimeError: no database", ""]
     assert waiting == ("/a", "/bad")

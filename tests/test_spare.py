@@ -19,6 +19,7 @@ class Machine:
         self.now = 64.0
         self.started = 0
         self.running = 0
+        self.is_usable = True
         self.records = Records(folder, Process.of(os.getpid()))
         self.spares: list[Spare] = []
 
@@ -49,7 +50,7 @@ def test_there_is_none_while_nothing_changes(machine: Machine) -> None:
 
     spare.tend()
 
-    assert (machine.started, spare.is_ours, spare.take()) == (0, False, None)
+    assert (machine.started, spare.is_ours, spare.trial) == (0, False, None)
 
 
 def test_one_worker_of_the_site_has_one(machine: Machine) -> None:
@@ -62,17 +63,14 @@ def test_one_worker_of_the_site_has_one(machine: Machine) -> None:
     assert (machine.started, first.is_ours, second.is_ours) == (1, True, False)
 
 
-def test_another_follows_one_that_was_used_after_a_pause(machine: Machine) -> None:
+def test_one_that_has_ended_is_replaced_at_the_next_change(machine: Machine) -> None:
     spare = machine.spare()
     spare.warm()
-    taken = spare.take()
+    machine.is_usable = False
 
-    spare.tend()
-    at_once = machine.started
-    machine.now += 0.5
-    spare.tend()
+    spare.warm()
 
-    assert (taken is not None, at_once, machine.started) == (True, 1, 2)
+    assert (machine.started, machine.running) == (2, 1)
 
 
 def test_it_ends_a_minute_after_the_last_change_and_another_worker_may_have_one(machine: Machine) -> None:

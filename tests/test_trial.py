@@ -142,3 +142,22 @@ def test_a_trial_has_the_environment_that_it_is_given(tmp_path: Path, environ: d
     outcome = try_all(site, config.read_contents(file), ["/"], environ=environ)
 
     assert f"RuntimeError: {environ.get('LAB_WORD', 'file')}" in outcome.failed["/"].problems[0]
+
+
+def test_an_interpreter_is_for_any_number_of_runs_and_each_finds_it_new(tmp_path: Path) -> None:
+    file = sites.write(tmp_path, "mounts: {/a: 'once:app', /ends: 'ends:app'}", **MODULES)
+    (tmp_path / "once.py").write_text("import os\nassert 'LAB_ONCE' not in os.environ\n" + ONCE)
+    site = config.read(file, options=catalog.OPTIONS, environ={})
+    contents = config.read_contents(file)
+    trial = Trial(os.environ)
+    try:
+        outcomes = [try_all(site, contents, ["/a", "/ends"], environ={}, trial=trial) for _ in range(3)]
+        usable = trial.is_usable
+    finally:
+        trial.close()
+
+    assert [list(outcome.failed) for outcome in outcomes] == [["/ends"]] * 3
+    assert (usable, trial.is_usable) == (True, False)
+
+
+ONCE = "os.environ['LAB_ONCE'] = 'x'\nfrom lab import app\n"
