@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from dispatcher.version import __version__
 
 if TYPE_CHECKING:
-    from dispatcher.compose import Stack, create_app
+    from dispatcher.compose import create_app
     from dispatcher.errors import ConfigError, DispatcherError, LoadError
+    from dispatcher.live import Live
 
-    app: Stack
+    app: Live
 
 __all__ = ["ConfigError", "DispatcherError", "LoadError", "__version__", "app", "create_app"]
 

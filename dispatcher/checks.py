@@ -9,13 +9,13 @@ from itertools import combinations
 
 from flask import Flask
 
-from dispatcher.compose import MountedApp, Stack
+from dispatcher.compose import MountedApp, Stack, harm
 from dispatcher.errors import Problem
 
 
 def check(stack: Stack) -> list[Problem]:
     """Every problem of `stack`, in the order of the file: apps that did not load, and apps that harm each other."""
-    found = [*_failed(stack), *_equal_secret_keys(stack), *_django_projects(stack)]
+    found = [*_failed(stack), *_harmful(stack), *_equal_secret_keys(stack), *_django_projects(stack)]
     return sorted(found, key=lambda problem: problem.place.line if problem.place else 0)
 
 
@@ -23,6 +23,12 @@ def _failed(stack: Stack) -> Iterator[Problem]:
     for one in stack.mounts:
         if one.error is not None:
             yield from one.error.problems
+
+
+def _harmful(stack: Stack) -> Iterator[Problem]:
+    for one in stack.mounts:
+        if one.undone:
+            yield harm(stack.config, one.mount, one.undone)
 
 
 def _equal_secret_keys(stack: Stack) -> Iterator[Problem]:

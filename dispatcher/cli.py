@@ -1,12 +1,14 @@
-"""The command line: ``dispatcher serve``, ``check``, ``routes``.
+"""The command line: ``dispatcher serve``, ``check``, ``routes``, ``status``, ``reload``.
 
-Exit codes: 0 all is well, 1 something is wrong with the site (printed to stderr), 2 the command line is wrong.
+Exit codes: 0 all is well, 1 something is wrong with the site (printed to stderr), 2 the command line is wrong, 3 the
+site is not being served.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +18,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from dispatcher import catalog, checks, compose, config, routes, server
+from dispatcher import catalog, checks, compose, config, reloading, routes, server, status
 from dispatcher.errors import DispatcherError
 from dispatcher.routes import Route
 from dispatcher.version import __version__
@@ -53,7 +55,7 @@ def serve(file: Path | None, bind: tuple[str, ...], workers: int | None) -> int:
     overrides: dict[str, Any] = {"bind": list(bind)} if bind else {}
     if workers is not None:
         overrides["workers"] = workers
-    server.Server(server.gunicorn_settings(file), overrides).run()
+    server.Server(file, overrides).run()
     return 0
 
 
@@ -95,6 +97,77 @@ def list_routes(file: Path | None, as_json: bool, mount: str | None, sort: str) 
     return 1 if failed else 0
 
 
+@cli.command("status")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def show_status(file: Path | None, as_json: bool) -> int:
+    """Say what the running server serves, and what it has not taken.
+
+    Exit code 0: all workers serve what is on disk, every mount serves. 1: something is not so. 3: no server runs.
+    """
+    path = (file or server.config_file()).absolute()
+    records = status.find(path)
+    found = None if records is None else status.read(path, records)
+    if found is None:
+        return _not_served(path)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        _print_status(found)
+    return 1 if found.troubles() else 0
+
+
+@cli.command("reload")
+@config_option
+@click.option("--wait", is_flag=True, help="Return when all workers are new, or say why they are not.")
+def reload_site(file: Path | None, wait: bool) -> int:
+    """Bring new code live: check the site, then have the server replace its workers.
+
+    An edit of the config alone needs no command. Exit code 0: done, or asked for without --wait. 1: the site is wrong,
+    or was not taken. 3: no server runs.
+    """
+    path = (file or server.config_file()).absolute()
+    records = status.find(path)
+    if records is None:
+        return _not_served(path)
+    problems = reloading.check(path, records)
+    if not problems:
+        problems = reloading.ask(path, records, wait=wait)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if not problems:
+        click.echo("reloaded" if wait else f"asked the server (pid {records.master.pid}) to reload")
+    return 1 if problems else 0
+
+
+def _not_served(file: Path) -> int:
+    click.echo(f"{file}: no server of this user serves it", err=True)
+    return 3
+
+
+def _print_status(found: status.Status) -> None:
+    click.echo(f"{found.file}: {found.active}, for {_duration(found.age_seconds)}; server {found.master}")
+    table = Table("worker", "serves", "for", box=None, pad_edge=False)
+    for worker in found.workers:
+        seconds = _duration(max(0.0, time.time() - worker.since)) if worker.is_alive else "gone"
+        table.add_row(str(worker.pid), worker.digest, seconds)
+    _echo_table(table)
+    table = Table("mount", "state", "app", "reason", box=None, pad_edge=False)
+    for mount in found.mounts:
+        table.add_row(mount.key, mount.state, mount.app, mount.reason.partition("\n")[0])
+    _echo_table(table)
+    for line in (*found.troubles(), *(found.rejected.problems if found.rejected is not None else ())):
+        click.echo(line)
+
+
+def _duration(seconds: float) -> str:
+    """The two largest of days, hours, minutes and seconds."""
+    whole = int(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
+    first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
+    return " ".join(f"{number}{unit}" for number, unit in parts[first : first + 2])
+
+
 def _build(file: Path | None) -> compose.Stack:
     return compose.build(config.read(file or server.config_file(), options=catalog.OPTIONS))
 
@@ -117,6 +190,10 @@ def _print_table(found: Sequence[Route]) -> None:
     table = Table("path", "methods", "endpoint", "mount", "app", box=None, pad_edge=False)
     for route in found:
         table.add_row(route.path, ",".join(route.methods), route.endpoint, route.mount, route.app)
+    _echo_table(table)
+
+
+def _echo_table(table: Table) -> None:
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console.width = 10_000  # piped: no line is ever cut

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +22,21 @@ from dispatcher.suggestions import suggest
 from dispatcher.validation.mistakes import Mistake, Model, validate
 from dispatcher.validation.wording import got
 from dispatcher.yamlfile.document import MAX_PROBLEMS, Document, YAMLPath
-from dispatcher.yamlfile.text import read_source
+from dispatcher.yamlfile.text import decode, read_bytes
 from dispatcher.yamlfile.variables import Variables, read_dotenv
 
-__all__ = ["Config", "Logging", "MiddlewareSpec", "Mount", "Reload", "read", "read_options"]
+__all__ = [
+    "Config",
+    "Contents",
+    "Logging",
+    "MiddlewareSpec",
+    "Mount",
+    "Reload",
+    "env_file",
+    "read",
+    "read_contents",
+    "read_options",
+]
 
 MAX_MIDDLEWARE: Final = 100  # in one list; Python ends at 1,000 calls inside each other
 
@@ -50,6 +62,25 @@ class Mount:
     middleware: tuple[MiddlewareSpec, ...] = ()
     factory: bool | None = None
     static: bool | None = None
+    load_timeout: float | None = None
+    warm: str | None = None
+    on_start: str | None = None
+    on_stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The bytes of a config file and of the `.env` beside it, which may be missing."""
+
+    config: bytes
+    env: bytes | None = None
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name this very content."""
+        whole = blake2b(b"%d:" % len(self.config) + self.config, digest_size=6)
+        whole.update(b"" if self.env is None else b"." + self.env)
+        return whole.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +91,7 @@ class Config:
     site: Site
     server: Mapping[str, Any]
     reload: Reload | None
+    load_timeout: float
     logging: Logging | None
     strict: bool
     middleware: tuple[MiddlewareSpec, ...]
@@ -72,19 +104,36 @@ class Config:
         return self.document.problem(path, what, key=key)
 
 
+def env_file(file: str | Path) -> Path:
+    """The `.env` beside the config file."""
+    return Path(file).with_name(".env")
+
+
+def read_contents(file: str | Path) -> Contents:
+    """The bytes of `file` and of the `.env` beside it; ConfigError when one of them cannot be read."""
+    env = env_file(file)
+    return Contents(read_bytes(file), read_bytes(env) if env.is_file() else None)
+
+
 def read(
-    file: str | Path, *, options: Mapping[str, type[BaseModel]] | None = None, environ: Mapping[str, str] | None = None
+    file: str | Path,
+    *,
+    options: Mapping[str, type[BaseModel]] | None = None,
+    environ: Mapping[str, str] | None = None,
+    contents: Contents | None = None,
 ) -> Config:
     """The config in `file`; ConfigError with every problem in it, sorted by place.
 
     `options` maps the name of each built-in middleware to the model of its options. `environ` is where ``${VAR}`` is
-    looked up, `os.environ` by default; the `.env` beside the file gives what it does not.
+    looked up, `os.environ` by default; the `.env` beside the file gives what it does not. `contents` are taken for
+    what the files hold, and the files are not opened.
     """
     environ = os.environ if environ is None else environ
-    source = read_source(file)
+    contents = read_contents(file) if contents is None else contents
+    source = decode(file, contents.config)
     path = Path(file).absolute()
     site = Site(root=path.parent, runtime=runtime.site_folder(path))
-    env, problems = _read_env(Path(file).with_name(".env"), environ)
+    env, problems = _read_env(env_file(file), contents.env, environ)
     document = Document(source, expand=Variables(environ, env).expand)
     reader = _Reader(document, site, options or {})
     core = reader.section(File, (), _without_extensions(document.data)) or File()
@@ -93,6 +142,7 @@ def read(
         site=site,
         server=reader.server(document.data.get("server")),
         reload=_reload(core.reload),
+        load_timeout=core.load_timeout,
         logging=core.logging,
         strict=core.strict,
         middleware=reader.middleware(("middleware",), document.data.get("middleware")),
@@ -114,8 +164,8 @@ def read_options(config: Config, spec: MiddlewareSpec, model: type[BaseModel]) -
     return dict(found)
 
 
-def _read_env(file: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
-    return read_dotenv(read_source(file), environ) if file.is_file() else ({}, [])
+def _read_env(file: Path, data: bytes | None, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    return ({}, []) if data is None else read_dotenv(decode(file, data), environ)
 
 
 def _without_extensions(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,6 +188,12 @@ def _sorted(problems: list[Problem]) -> list[Problem]:
         *problems[:MAX_PROBLEMS],
         Problem(f"{MAX_PROBLEMS} problems are shown, there are more; put these right first"),
     ]
+
+
+def _mount_of(key: str, path: YAMLPath, found: MountOptions, middleware: tuple[MiddlewareSpec, ...]) -> Mount:
+    given = dict(found)  # the fields of a mount bear the names of the keys
+    args, config = given.pop("args") or {}, given.pop("config") or {}
+    return Mount(key=key, path=path, **{**given, "args": args, "config": config, "middleware": middleware})
 
 
 class _Reader:
@@ -251,6 +307,5 @@ class _Reader:
         found = self.section(MountOptions, path, value)
         middleware = self.middleware((*path, "middleware"), value.get("middleware"))
         if isinstance(value.get("app"), str) and self._is_import_string((*path, "app"), value["app"]) and found:
-            args, config = found.args or {}, found.config or {}
-            return Mount(key, found.app, path, args, config, middleware, found.factory, found.static)
+            return _mount_of(key, path, found, middleware)
         return None

@@ -8,8 +8,9 @@ of more than 64 KiB, which a server may not be able to send at once, has to be t
 The outcome is
 
 - ``ok``: the server took the whole body, whatever the status, or a body that it does not send (HEAD, 204, 304);
-- ``error``: the app raised, before or during its body, or never called ``start_response``. The status is then 500,
-  which the server sends, unless a part of the body had been sent under the app's own status;
+- ``error``: the app raised, before or during its body, or never called ``start_response``, or an error handler answered
+  500 in its place and told so by ``exc_info``. The status is then 500, which the server sends, unless a part of the
+  body had been sent under the app's own status;
 - ``client_gone``: the server closed the body before its end, or could not write, which is so when the client has
   gone. The status is 499, as nginx has it, if the app had not come to one.
 
@@ -71,6 +72,8 @@ class Exchange:
         return self._watch(body)
 
     def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Write:
+        if exc_info and status.startswith("500"):
+            self.failed = True  # an error handler answers in place of the app (PEP 3333, "Error Handling")
         self._write = self._start(status, headers, exc_info)
         self.status, self.headers = status, headers  # only when the server has accepted them
         return self.write

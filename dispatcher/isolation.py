@@ -19,6 +19,7 @@ from werkzeug.routing import Rule
 from dispatcher.mounts import MountKey
 
 _FLASK_DEFAULTS: Final = {"APPLICATION_ROOT": "/", "SESSION_COOKIE_PATH": None, "SESSION_COOKIE_NAME": "session"}
+_GIVEN: Final = "dispatcher.isolation"
 
 
 def isolate(app: Flask, key: MountKey) -> None:
@@ -26,12 +27,12 @@ def isolate(app: Flask, key: MountKey) -> None:
     root = quote(key.prefix) or "/"
     suffix = _cookie_suffix(key)
     own = {"APPLICATION_ROOT": root, "SESSION_COOKIE_PATH": root, "SESSION_COOKIE_NAME": f"session{suffix}"}
-    for name, value in own.items():
-        if app.config.get(name) == _FLASK_DEFAULTS[name]:
-            app.config[name] = value
     if hasattr(app, "login_manager"):  # Flask-Login's "remember me": one name and the path "/" for every app
-        app.config.setdefault("REMEMBER_COOKIE_NAME", f"remember_token{suffix}")
-        app.config.setdefault("REMEMBER_COOKIE_PATH", root)
+        own |= {"REMEMBER_COOKIE_NAME": f"remember_token{suffix}", "REMEMBER_COOKIE_PATH": root}
+    given: dict[str, str] = app.extensions.setdefault(_GIVEN, {})  # by an earlier mount of the same object
+    for name, value in own.items():
+        if app.config.get(name) in (_FLASK_DEFAULTS.get(name), given.get(name)):
+            app.config[name] = given[name] = value
 
 
 def _cookie_suffix(key: MountKey) -> str:

@@ -27,6 +27,7 @@ from typing import Any, Final, cast
 
 from flask import Flask
 
+from dispatcher.blame import is_servers
 from dispatcher.errors import LoadError, Problem
 from dispatcher.importstring import ImportString, parse
 from dispatcher.wsgi import WSGIApplication
@@ -85,6 +86,8 @@ def _resolve(target: ImportString) -> Any:
             found = getattr(found, name)
         except AttributeError:
             raise _error(f"{where} has no attribute {name!r}{_suggest(name, _public_names(found))}") from None
+        except Exception as error:  # a module may make its attributes on demand (PEP 562)
+            raise _error(f"{where} raised {_describe(error)} for its attribute {name!r}") from error
         where = repr(f"{target.module}:{name}")
     return found
 
@@ -100,9 +103,12 @@ def _import(name: str) -> ModuleType:
         ) from error
     except SyntaxError as error:
         raise _error(f"{name!r} has a syntax error at {error.filename}:{error.lineno}: {error.msg}") from error
-    except SystemExit as error:
-        raise _error(f"importing {name!r} called sys.exit({error.code!r}); move that below a __main__ guard") from error
-    except Exception as error:
+    except BaseException as error:
+        if is_servers(error):
+            raise
+        if isinstance(error, SystemExit):
+            what = f"importing {name!r} called sys.exit({error.code!r}); move that below a __main__ guard"
+            raise _error(what) from error
         raise _error(f"importing {name!r} raised {_describe(error)}") from error
 
 
@@ -188,9 +194,11 @@ def _call_factory(target: ImportString, found: Any, args: dict[str, Any], config
         pass  # no signature to check against: the call itself tells
     try:
         return found(*positional, **arguments)
-    except SystemExit as error:
-        raise _error(f"calling '{target}' ended in sys.exit({error.code!r})") from error
-    except Exception as error:
+    except BaseException as error:
+        if is_servers(error):
+            raise
+        if isinstance(error, SystemExit):
+            raise _error(f"calling '{target}' ended in sys.exit({error.code!r})") from error
         raise _error(f"calling '{target}' raised {_describe(error)}") from error
 
 

@@ -76,21 +76,29 @@ def _file_handler(file: Path, options: Logging) -> logging.Handler:
 
 
 @contextmanager
-def preserved() -> Iterator[None]:
-    """Undo what the code inside does to the root logger and to other loggers: no handler goes, nobody falls silent."""
+def preserved() -> Iterator[list[str]]:
+    """Undo what the code inside does to the root logger and to other loggers: no handler goes, nobody falls silent.
+
+    What was undone is in the list that the block gets, after the block.
+    """
+    undone: list[str] = []
     root = logging.getLogger()
     handlers, filters, level, disabled = root.handlers[:], root.filters[:], root.level, logging.root.manager.disable
     silent = {name for name, logger in _loggers() if logger.disabled}
     try:
-        yield
+        yield undone
     finally:
+        silenced = [logger for name, logger in _loggers() if logger.disabled and name not in silent]
+        if (root.handlers, root.filters, root.level) != (handlers, filters, level):
+            undone.append("the root logger")
+        if silenced or logging.root.manager.disable != disabled:
+            undone.append("what other loggers write")
         root.handlers[:] = handlers
         root.filters[:] = filters
         root.setLevel(level)
         logging.disable(disabled)
-        for name, logger in _loggers():
-            if logger.disabled and name not in silent:
-                logger.disabled = False
+        for logger in silenced:
+            logger.disabled = False
 
 
 def _loggers() -> Iterator[tuple[str, logging.Logger]]:

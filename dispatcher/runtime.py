@@ -13,6 +13,9 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import Final
+
+_SHARED: Final = ("/dev/shm", "/run")  # noqa: S108  # what is in them is checked by make_folder
 
 
 def site_folder(config_file: Path) -> Path:
@@ -22,8 +25,21 @@ def site_folder(config_file: Path) -> Path:
     temporary folder. The hash is of the absolute path; links are not followed, so that a site keeps its folder when a
     deployment turns a link to the next release.
     """
-    place = hashlib.blake2b(os.path.abspath(config_file).encode(errors="surrogateescape"), digest_size=8)  # noqa: PTH100
-    return _base() / _user_folder() / place.hexdigest()
+    return _base() / _user_folder() / _name(config_file)
+
+
+def site_folders(config_file: Path) -> list[Path]:
+    """Where the folder of the site of `config_file` may be, for who does not know the environment of its server: a
+    service of the system, say, has no `$XDG_RUNTIME_DIR`, and the shell of the same user has."""
+    sessions = {os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent", f"/run/user/{os.geteuid()}"}
+    bases = [_base(), *map(Path, sorted(sessions)), *map(Path, _SHARED), Path(tempfile.gettempdir())]
+    folders = [base / _user_folder() / _name(config_file) for base in dict.fromkeys(bases)]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _name(config_file: Path) -> str:
+    place = os.path.abspath(config_file).encode(errors="surrogateescape")  # noqa: PTH100
+    return hashlib.blake2b(place, digest_size=8).hexdigest()
 
 
 def make_folder(path: Path) -> None:
@@ -58,7 +74,7 @@ def _base() -> Path:
     session = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(session) and _is_ours(session):  # noqa: PTH117
         return Path(session)
-    for folder in ("/dev/shm", "/run"):  # noqa: S108  # what is in it is checked by make_folder
+    for folder in _SHARED:
         if os.access(folder, os.W_OK | os.X_OK):
             return Path(folder)
     return Path(tempfile.gettempdir())

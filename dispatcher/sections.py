@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from dispatcher import importstring
 from dispatcher.fields import Duration, SitePath
 from dispatcher.rotationoptions import RotationOptions
 from dispatcher.suggestions import suggest
@@ -63,11 +64,36 @@ class Logging(RotationOptions):
     )
 
 
+LoadTimeout = Annotated[
+    Duration, Field(gt=0, description="How long loading an app may take; after that the app counts as one that fails.")
+]
+
+
+def _check_hook(value: str) -> str:
+    try:
+        called = importstring.parse(value).call is not None
+    except ValueError as error:
+        raise PydanticCustomError("hook", "{what}", {"what": str(error)}) from None
+    if called:
+        raise PydanticCustomError("hook", "name the function itself, without parentheses; it is called with the app")
+    return value
+
+
+def _check_warm(value: str) -> str:
+    if not value.startswith("/"):
+        raise PydanticCustomError("warm", "expected a path below the mount such as / or /health")
+    return value
+
+
+Hook = Annotated[str, AfterValidator(_check_hook)]
+
+
 class File(_Section):
     """The whole file, as far as its sections are known without the middleware."""
 
     server: dict[str, Any] | None = None
     reload: Annotated[Reload | bool | None, BeforeValidator(_check_reload)] = None
+    load_timeout: LoadTimeout = 30.0
     logging: Logging | None = None
     strict: bool = False
     middleware: list[Any] | None = None
@@ -83,3 +109,13 @@ class MountOptions(_Section):
     middleware: list[Any] | None = None
     factory: bool | None = None
     static: bool | None = None
+    load_timeout: LoadTimeout | None = None
+    warm: Annotated[str, AfterValidator(_check_warm)] | None = Field(
+        default=None, description="A path below the mount that each worker requests before the mount is routed to."
+    )
+    on_start: Hook | None = Field(
+        default=None, description="Called with the app in each worker, before the app gets its first request there."
+    )
+    on_stop: Hook | None = Field(
+        default=None, description="Called with the app in each worker, after the app's last request there."
+    )

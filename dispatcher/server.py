@@ -13,9 +13,7 @@ worker: so no worker boots only to die, and the master never holds their code.
 from __future__ import annotations
 
 import errno
-import json
 import os
-import select
 import socket
 import sys
 import time
@@ -25,13 +23,14 @@ from typing import Any, Final, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
-from dispatcher import catalog, compose, config
-from dispatcher.compose import Stack
-from dispatcher.config import Config
+from dispatcher import catalog, config, hup, live, runtime, starting
+from dispatcher.config import Config, Contents
 from dispatcher.errors import DispatcherError
+from dispatcher.live import Live
+from dispatcher.record import Process, Records
 
-TRIAL_SECONDS: Final = 30.0  # an import that takes longer is left to the workers
 _BIND_SECONDS: Final = 2.0  # a port that an ending server gives up within this time is not taken
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "wsgi_app": "dispatcher:app",
@@ -44,11 +43,11 @@ def config_file(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("DISPATCHER_CONFIG") or "config.yaml")
 
 
-def load_stack(file: Path | None = None) -> Stack:
-    """The stack for a server's worker: problems go to stderr, and the exit code is the one (3) that tells gunicorn's
+def load_stack(file: Path | None = None) -> Live:
+    """The site for a server's worker: problems go to stderr, and the exit code is the one (3) that tells gunicorn's
     master that a new worker would fare no better."""
     try:
-        return compose.create_app(file or config_file())
+        return live.boot(file or config_file())
     except DispatcherError as error:
         _say(error)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
@@ -60,38 +59,69 @@ def gunicorn_settings(file: str | Path | None = None) -> dict[str, Any]:
     Relative paths in them start at the folder of the config, because gunicorn is told to change there.
     """
     try:
-        site = config.read(file or config_file(), options=catalog.OPTIONS)
+        contents = config.read_contents(file or config_file())
+        site = config.read(file or config_file(), options=catalog.OPTIONS, contents=contents)
     except DispatcherError as error:
         _stop(str(error))
     os.environ["DISPATCHER_CONFIG"] = str(site.file)
-    return {**_DEFAULTS, "chdir": str(site.site.root), "on_starting": _on_starting(site), **site.server}
+    hooks = {
+        "on_starting": _on_starting(site, contents),
+        "when_ready": when_ready,
+        "post_worker_init": post_worker_init,
+        "on_exit": _on_exit(site),
+    }
+    return {**_DEFAULTS, "chdir": str(site.site.root), **hooks, **site.server}
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """``dispatcher serve``: gunicorn with the settings of a config, and `overrides` from the command line."""
+    """``dispatcher serve``: gunicorn with the settings of the config `file`, and `overrides` from the command line."""
 
-    def __init__(self, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
-        self._settings = {**settings, **overrides}
+    def __init__(self, file: Path | None, overrides: Mapping[str, Any]) -> None:
+        self._file = file
+        self._overrides = overrides
         super().__init__()
 
     def load_config(self) -> None:
-        for name, value in self._settings.items():
+        settings = gunicorn_settings(self._file)
+        self._file = config_file()  # absolute by now, for a HUP: the working directory is about to change
+        for name, value in {**settings, **self._overrides}.items():
             self.cfg.set(name, value)
         os.chdir(self.cfg.chdir)
 
-    def load(self) -> Stack:
+    def load(self) -> Live:
         return load_stack()
 
 
-def _on_starting(site: Config) -> Callable[[Arbiter], None]:
+def when_ready(arbiter: Arbiter) -> None:
+    """gunicorn's hook: a HUP is checked before it is done. A `gunicorn.conf.py` that has a hook of this name calls this
+    one from it."""
+    file = config_file()
+    hup.install(arbiter, file, runtime.site_folder(file))
+
+
+def post_worker_init(worker: Worker) -> None:
+    """gunicorn's hook: the worker begins to follow the config before it takes a request. A `gunicorn.conf.py` that has
+    a hook of this name calls this one from it, or leaves it to the first request."""
+    if isinstance(worker.wsgi, Live):
+        worker.wsgi.start()
+
+
+def _on_starting(site: Config, contents: Contents) -> Callable[[Arbiter], None]:
     def on_starting(arbiter: Arbiter) -> None:
-        problem = _taken_address(site, arbiter) or _report_trial(site)
+        problem = _taken_address(site, arbiter) or _begin(site, contents)
         if problem:
             if arbiter.pidfile is not None:
                 arbiter.pidfile.unlink()
             _stop(problem)
 
     return on_starting
+
+
+def _on_exit(site: Config) -> Callable[[Arbiter], None]:
+    def on_exit(_: Arbiter) -> None:
+        Records(site.site.runtime, Process.of(os.getpid())).remove()
+
+    return on_exit
 
 
 def _stop(text: str) -> NoReturn:
@@ -142,54 +172,17 @@ _BIND_REASONS: Final = {
 }
 
 
-def _report_trial(site: Config) -> str | None:
-    """Load the apps in a child. What stops the start is returned, what only disables a mount goes to stderr."""
-    outcome = _in_child(lambda: _trial(site), TRIAL_SECONDS)
-    if outcome is None:
-        return None
-    if not outcome["fatal"]:
-        for problem in outcome["problems"]:
-            _say(f"{problem}\n    (this mount answers 503, the others serve)")
-        return None
-    return "\n".join(outcome["problems"])
-
-
-def _trial(site: Config) -> dict[str, Any]:
+def _begin(site: Config, contents: Contents) -> str | None:
+    """Find out which mounts can be loaded. What stops the start is returned, what disables a mount goes to stderr."""
     try:
-        stack = compose.build(site)
+        found = starting.begin(site, contents, Records(site.site.runtime, Process.of(os.getpid())))
     except DispatcherError as error:
-        return {"fatal": True, "problems": [str(problem) for problem in error.problems]}
-    failed = [one.error for one in stack.mounts if one.error is not None]
-    return {"fatal": False, "problems": [str(error) for error in failed]}
-
-
-def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any] | None:
-    """What `work` returns in a forked child; None when it took longer, or ended the child without a word."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(reader)
-            with os.fdopen(writer, "w") as pipe:
-                pipe.write(json.dumps(work()) + "\n")
-        finally:
-            os._exit(0)  # whatever the apps started, their exit handlers and threads end here
-    os.close(writer)
-    try:
-        return _read_line(reader, time.monotonic() + seconds)
-    finally:
-        os.close(reader)
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-
-
-def _read_line(reader: int, deadline: float) -> dict[str, Any] | None:
-    text = b""
-    while not text.endswith(b"\n"):
-        ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
-        chunk = os.read(reader, 65536) if ready else b""
-        if not chunk:
-            return None
-        text += chunk
-    found: dict[str, Any] = json.loads(text)
-    return found
+        return str(error)
+    except OSError as error:
+        _say(f"dispatcher: what the workers have in common cannot be kept: {error}")
+        return None
+    for failure in found.failed.values():
+        _say("\n".join(failure.problems) + "\n    (this mount answers 503, the others serve)")
+    for key in found.undecided:
+        _say(f"{site.file.name}: {key} takes its time to load; it answers 503 until then")
+    return None

@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 __all__ = [
     "MOUNT",
     "REQUEST_ID",
+    "STACK",
     "Body",
     "ExcInfo",
     "Headers",
@@ -37,6 +38,7 @@ Write = Callable[[bytes], object]
 
 MOUNT: Final = "dispatcher.mount"  # the key of the mount that answers, as normalised: "/todos", "*.example.com/"
 REQUEST_ID: Final = "dispatcher.request_id"
+STACK: Final = "dispatcher.stack"  # the stack that the request began on, and ends on whatever is swapped meanwhile
 
 # The environ, as the client sent it, of the request that this thread (or greenlet) is answering: log records take
 # their mount and request id from it. Set and cleared by the stack.

@@ -39,6 +39,20 @@ def test_a_clean_site_has_no_problems(tmp_path: Path) -> None:
     )
 
 
+def test_what_loading_an_app_did_to_the_whole_process_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "harmful.py").write_text(
+        "import os, signal\n"
+        "os.chdir('/')\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "def app(environ, start_response): pass\n"
+    )
+
+    assert lines(tmp_path, "mounts: {/: 'harmful:app'}\n") == [
+        "1:13: mounts./.app: loading 'harmful:app' changed the handler of SIGTERM, the working directory, which "
+        "belongs to the whole process; it was put back"
+    ]
+
+
 def test_equal_secret_keys_of_two_mounts_are_reported(tmp_path: Path) -> None:
     text = """
         mounts:

@@ -96,6 +96,12 @@ def second_thoughts_app(environ: WSGIEnvironment, start_response: StartResponse)
     return [b"sorry"]
 
 
+def guarded_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    error = ValueError("first")
+    start_response("500 Oops", PLAIN, (ValueError, error, None))  # type: ignore[arg-type]
+    return [b"oops"]
+
+
 def failing_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     start_response("500 Oops", PLAIN)
     return [b"oops"]
@@ -188,6 +194,7 @@ ENDINGS = {
     "generator": (generator_app, ("201", 8, "ok")),
     "write()": (writing_app, ("200", 14, "ok")),
     "exc_info before the body": (second_thoughts_app, ("503", 5, "ok")),
+    "an error handler's 500": (guarded_app, ("500", 4, "error")),
     "the app's own error page": (failing_app, ("500", 4, "ok")),
     "a body that is false": (app_of(Closing()), ("200", 8, "ok")),
     "no start_response": (silent_app, ("500", 9, "error")),

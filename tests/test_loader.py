@@ -58,6 +58,14 @@ def fails():
 def exits():
     raise SystemExit(3)
 
+def leaves():
+    raise GeneratorExit
+
+def __getattr__(name):
+    if name == "lazy":
+        raise RuntimeError("no database")
+    raise AttributeError(name)
+
 async def asgi(scope, receive, send):
     pass
 
@@ -79,6 +87,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "broken.py": "def app(:\n",
         "raises.py": "raise ValueError('bad setting')\n",
         "quits.py": "import sys\nsys.exit(2)\n",
+        "leaves.py": "raise GeneratorExit\n",
         "needy.py": "import flask_sqlalchemmy\n",
     }.items():
         (tmp_path / name).write_text(source)
@@ -197,6 +206,14 @@ SEARCHED = "looked in the folder of the config and in the installed packages"
         ),
         pytest.param("lab:fails", {}, "calling 'lab:fails' raised RuntimeError: no database", id="factory raises"),
         pytest.param("lab:exits", {}, "calling 'lab:exits' ended in sys.exit(3)", id="factory exits"),
+        pytest.param("lab:leaves", {}, "calling 'lab:leaves' raised GeneratorExit", id="factory raises no Exception"),
+        pytest.param(
+            "lab:lazy",
+            {},
+            "module 'lab' raised RuntimeError: no database for its attribute 'lazy'",
+            id="lazy attribute",
+        ),
+        pytest.param("leaves:app", {}, "importing 'leaves' raised GeneratorExit", id="import raises no Exception"),
         pytest.param("raises:app", {}, "importing 'raises' raised ValueError: bad setting", id="import raises"),
         pytest.param(
             "quits:app", {}, "importing 'quits' called sys.exit(2); move that below a __main__ guard", id="import exits"

@@ -16,7 +16,7 @@ WRONG: Final = [
     (
         "unknown section far from any",
         "colour: red\n",
-        "config.yaml:1:1: colour: unknown key; known are logging, middleware, mounts, reload, server, strict",
+        "config.yaml:1:1: colour: unknown key; known are load_timeout, logging, middleware, mounts, reload, server, strict",
     ),
     (
         "section in the wrong case",
@@ -61,7 +61,7 @@ WRONG: Final = [
     (
         "extension with an underscore",
         "x_common: {}\n",
-        "config.yaml:1:1: x_common: unknown key; known are logging, middleware, mounts, reload, server, strict",
+        "config.yaml:1:1: x_common: unknown key; known are load_timeout, logging, middleware, mounts, reload, server, strict",
     ),
     (
         "setting misspelled",

@@ -16,7 +16,11 @@ _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 def read_source(file: str | Path) -> Source:
     """The text of a file of at most 1 MB in UTF-8; ConfigError says why there is none."""
-    data = _read_bytes(file)
+    return decode(file, read_bytes(file))
+
+
+def decode(file: str | Path, data: bytes) -> Source:
+    """What was read from `file` as text; ConfigError when it is not UTF-8."""
     if data.startswith(_UTF16) or b"\0" in data[:2]:
         raise _unreadable(file, "not UTF-8 but UTF-16, save the file as UTF-8")
     try:
@@ -28,7 +32,8 @@ def read_source(file: str | Path) -> Source:
         raise ConfigError(Problem(what, place=place)) from None
 
 
-def _read_bytes(file: str | Path) -> bytes:
+def read_bytes(file: str | Path) -> bytes:
+    """The bytes of an ordinary file of at most 1 MB; ConfigError says why there are none."""
     try:
         path = Path(file)
         mode = path.stat().st_mode

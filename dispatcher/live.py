@@ -1,0 +1,222 @@
+"""`Live`: the callable that a server's worker serves, which an edit of the config changes while it serves.
+
+`boot` makes it. The first worker of a server's run begins with what is on disk; a wrong config ends the start. Each
+later one begins with what its siblings serve, whatever has become of the file meanwhile, so that a bad edit never takes
+a site down, and no worker serves another config than the others.
+
+`Live.start` is called once in each worker, never before a fork: by gunicorn's hook `post_worker_init`, or by the first
+request.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from dispatcher import catalog, compose, config, logs, runtime, starting
+from dispatcher.compose import Stack
+from dispatcher.config import Contents
+from dispatcher.errors import DispatcherError
+from dispatcher.record import Active, Process, Records
+from dispatcher.reloader import Reloader
+from dispatcher.served import Generation, Served
+from dispatcher.wsgi import StartResponse, WSGIEnvironment
+
+_STOP_SECONDS: Final = 1.0
+_LOCK_SECONDS: Final = 0.02
+
+_log: Final = logging.getLogger("dispatcher")
+_all: Final[weakref.WeakSet[Live]] = weakref.WeakSet()
+
+
+class Live:
+    """Answers with the stack of the config at `file` as it is now."""
+
+    def __init__(self, file: Path, generation: Generation, *, environ: Mapping[str, str]) -> None:
+        self._file = file
+        self._served = Served(generation)
+        self._environ = environ
+        self._made_in = os.getpid()
+        self._records: Records | None = None
+        self._begin()
+        _all.add(self)
+
+    def _begin(self) -> None:
+        self._started = False
+        self._starting = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def stack(self) -> Stack:
+        """The stack that answers now."""
+        return self._served.current.stack
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not self._started:
+            self.start()
+        return self._served(environ, start_response)
+
+    def start(self) -> None:
+        """In a worker: catch up with the others, start the mounts, and watch. A second call does nothing."""
+        with self._starting:
+            if self._started:
+                return
+            self._records = Records(runtime.site_folder(self._file), _master(self._made_in))
+            reloader = Reloader(self._file, self._served, self._records, environ=self._environ)
+            try:
+                self._records.remove_stale()
+                reloader.follow()
+            except OSError as error:
+                _log.warning("%s: edits cannot go live: %s", self._records.folder, error)
+            self._served.start()
+            try:
+                reloader.write_worker()
+            except OSError:
+                pass  # it has been said
+            self._thread = threading.Thread(
+                target=reloader.run, args=(self._stopped,), name="dispatcher reload", daemon=True
+            )
+            self._thread.start()
+            atexit.register(_stop, weakref.ref(self), os.getpid())
+            self._started = True
+
+    def stop(self) -> None:
+        """At the end of a worker: stop watching, and stop the mounts."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
+        if self._started:
+            self._served.stop()
+            if self._records is not None:
+                self._records.remove_worker(os.getpid())
+
+
+def boot(file: Path) -> Live:
+    """The site of `file` for a worker; a DispatcherError only where nothing has been served yet by its siblings."""
+    environ = dict(os.environ)
+    active = _active(file, environ)
+    file = file.absolute()
+    if active is None:
+        return Live(file, _from_disk(file, environ), environ=environ)
+    if not _is_on_disk(file, active) and not _is_watched(file, active, environ):
+        try:
+            return Live(file, _from_disk(file, environ), environ=environ)
+        except DispatcherError as error:
+            _log.error("%s; %s, which is active, goes on serving", error, active.digest)
+    try:
+        generation = _from_active(file, active, environ)
+    except DispatcherError as error:
+        _log.error("%s; this worker answers 503 until it can serve %s", error, active.digest, exc_info=error.__cause__)
+        generation = _nothing(file)
+    return Live(file, generation, environ=environ)
+
+
+def _from_disk(file: Path, environ: Mapping[str, str]) -> Generation:
+    contents = config.read_contents(file)
+    site = config.read(file, options=catalog.OPTIONS, environ=environ, contents=contents)
+    if site.logging is not None:
+        logs.configure(site.logging)
+    stack = compose.build(site)
+    return Generation(stack, contents, tuple(one.mount.key for one in stack.mounts if one.app is None))
+
+
+def _from_active(file: Path, active: Active, environ: Mapping[str, str]) -> Generation:
+    site = config.read(file, options=catalog.OPTIONS, environ=environ, contents=active.contents)
+    if site.logging is not None:
+        logs.configure(site.logging)
+    stack = compose.assemble(site, waiting=active.waiting)
+    for one in stack.mounts:
+        if one.error is not None:
+            _log.error("%s", one.error, exc_info=one.error.__cause__)
+    return Generation(stack, active.contents, active.waiting)
+
+
+def _nothing(file: Path) -> Generation:
+    """What answers 503 to everything, where not even the middleware around the site can be made."""
+    contents = Contents(b"mounts: {}")
+    return Generation(compose.closed(config.read(file, environ={}, contents=contents)), contents)
+
+
+def _active(file: Path, environ: Mapping[str, str]) -> Active | None:
+    """What is active in this run of the server. None where it is no gunicorn, or has no place for records: only before
+    a gunicorn's worker serves there is no other thread, and a fork, which the trial of the mounts takes, is safe."""
+    records = Records(runtime.site_folder(file), _master(os.getpid()))
+    try:
+        active = records.active()
+        if active is None and _is_under_gunicorn():
+            with _locked(records):
+                if records.active() is None:
+                    _begin(file, records, environ)
+                active = records.active()
+    except (OSError, ValueError, LookupError) as error:
+        _log.warning("what the workers have in common cannot be kept: %s", error)
+        return None
+    return active
+
+
+def _begin(file: Path, records: Records, environ: Mapping[str, str]) -> None:
+    contents = config.read_contents(file)
+    site = config.read(file, options=catalog.OPTIONS, environ=environ, contents=contents)
+    starting.begin(site, contents, records)
+
+
+@contextmanager
+def _locked(records: Records) -> Iterator[None]:
+    while (lock := records.lock()) is None:
+        time.sleep(_LOCK_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_on_disk(file: Path, active: Active) -> bool:
+    try:
+        return config.read_contents(file).digest == active.digest
+    except DispatcherError:
+        return False
+
+
+def _is_watched(file: Path, active: Active, environ: Mapping[str, str]) -> bool:
+    try:
+        site = config.read(file, options=catalog.OPTIONS, environ=environ, contents=active.contents)
+    except DispatcherError:
+        return False
+    return site.reload is not None
+
+
+def _master(made_in: int) -> Process:
+    """The process that lives as long as a run of the server: gunicorn's master, elsewhere the server itself."""
+    if made_in != os.getpid():
+        return Process.of(made_in)  # loaded before the fork
+    # In a gunicorn worker this signal's handler is the worker's; with --preload the master has none, as yet.
+    worker = getattr(signal.getsignal(signal.SIGABRT), "__self__", None)
+    return Process.of(getattr(worker, "ppid", os.getpid()))
+
+
+def _is_under_gunicorn() -> bool:
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn")
+
+
+def _stop(reference: weakref.ref[Live], pid: int) -> None:
+    live = reference()
+    if live is not None and os.getpid() == pid:
+        live.stop()
+
+
+def _after_fork() -> None:
+    for live in list(_all):
+        live._begin()  # threads and locks of the parent are not there
+
+
+os.register_at_fork(after_in_child=_after_fork)

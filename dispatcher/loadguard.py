@@ -1,0 +1,130 @@
+"""Keeps what belongs to the whole process as it was while one app is loaded.
+
+An import runs whatever its author wrote: it may ignore SIGTERM, so that the worker can only be killed; change the
+working directory, where other apps find their files; call ``logging.config.dictConfig``, after which nobody's requests
+are logged; set an alarm that ends the process. All of that is put back, and told.
+
+Two apps that each put a folder of their own on the import path and bring a top-level module of one name cannot be put
+right: the second would silently get the first one's ``config.py``. The second is refused, with both paths.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from dispatcher import logs
+from dispatcher.errors import LoadError, Problem
+
+_Handler = Callable[[int, FrameType | None], object] | int | None
+
+# The entries of the import path that apps have brought. One process has one import path and one sys.modules, so this
+# is the process's as well.
+_brought: Final[set[str]] = set()
+
+
+@contextmanager
+def protected(root: Path) -> Iterator[list[str]]:
+    """Goes around the loading of one app of the site in the folder `root`.
+
+    The list that the block gets says, after the block, what of the process was put back. LoadError when the app brings
+    a module whose name another app of the site has taken.
+    """
+    undone: list[str] = []
+    path = set(sys.path)
+    with _same_folder(undone), _same_signals(undone), logs.preserved() as undone_logging:
+        yield undone
+    undone.extend(undone_logging)
+    _check_modules(root, [entry for entry in sys.path if entry not in path])
+
+
+@contextmanager
+def _same_folder(undone: list[str]) -> Iterator[None]:
+    before = _folder()
+    try:
+        yield
+    finally:
+        if before is not None and _folder() != before:
+            os.chdir(before)
+            undone.append("the working directory")
+
+
+def _folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:
+        return None  # it has been removed
+
+
+@contextmanager
+def _same_signals(undone: list[str]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set a handler: for any other Python refuses it
+        return
+    handlers, wakeup, alarm = _handlers(), _wakeup(), signal.getitimer(signal.ITIMER_REAL)
+    try:
+        yield
+    finally:
+        if signal.getitimer(signal.ITIMER_REAL) > alarm:  # what was set before has less time left by now
+            signal.setitimer(signal.ITIMER_REAL, *alarm)
+            undone.append("an alarm")
+        for number, found in _handlers().items():
+            if found != handlers[number] and handlers[number] is not None:
+                signal.signal(number, handlers[number])
+                undone.append(f"the handler of {signal.Signals(number).name}")
+        if _wakeup() != wakeup:
+            signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+            undone.append("the signal wakeup descriptor")
+
+
+def _handlers() -> dict[int, _Handler]:
+    """The handler of each signal; None for one that was not set from Python, which Python could not set again."""
+    return {number: signal.getsignal(number) for number in sorted(signal.valid_signals())}
+
+
+def _wakeup() -> int:
+    found = signal.set_wakeup_fd(-1, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(found, warn_on_full_buffer=False)
+    return found
+
+
+def _check_modules(root: Path, entries: list[str]) -> None:
+    """Refuse an app that has put `entries` on the import path, where it will not find its own modules by their name."""
+    others = {str(root), *_brought}
+    _brought.update(entries)
+    for name, file in _top_level_modules():
+        home = _home(file)
+        for entry in entries:
+            own = _own_module(entry, name) if home in others and home != entry else None
+            if own is not None and own != file:
+                what = (
+                    f"the module {name!r} of this app, {own}, has the name of {file}, which another app has brought; "
+                    "one process has one module of a name, so rename one of them or put it into a package"
+                )
+                raise LoadError(Problem(what, "app"))
+
+
+def _top_level_modules() -> Iterable[tuple[str, Path]]:
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if "." not in name and isinstance(file, str):
+            yield name, Path(file)
+
+
+def _home(file: Path) -> str:
+    """The entry of the import path that a top-level module with this file stands in."""
+    return str(file.parent.parent if file.name == "__init__.py" else file.parent)
+
+
+def _own_module(entry: str, name: str) -> Path | None:
+    for file in (Path(entry, name, "__init__.py"), Path(entry, f"{name}.py")):
+        if file.is_file():
+            return file
+    return None

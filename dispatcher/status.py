@@ -1,0 +1,100 @@
+"""What a site that is being served does, read from the records that its processes leave in the runtime folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dispatcher import config, record, runtime
+from dispatcher.errors import DispatcherError
+from dispatcher.record import Failing, MountState, Records, Rejected, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A site at one moment: the digest of the content that is served and how many seconds it has been (`active`,
+    `age_seconds`), the digest of what is `on_disk` (empty where that cannot be read), its workers, its mounts as the
+    worst off of the workers has them, and what was not taken last, if that is so still."""
+
+    file: str
+    master: int
+    active: str
+    age_seconds: float
+    on_disk: str
+    workers: tuple[Worker, ...]
+    mounts: tuple[MountState, ...]
+    rejected: Rejected | None
+
+    def troubles(self) -> list[str]:
+        """What is not as it should be, one line for each."""
+        found = [f"{one.key} is {one.state}" for one in self.mounts if one.state != "serving"]
+        found += [f"worker {one.pid} is gone" for one in self.workers if not one.is_alive]
+        late = [one for one in self.workers if one.is_alive and one.digest != self.active]
+        found += [f"worker {one.pid} serves {one.digest}" for one in late]
+        if self.rejected is not None:
+            found.append("the last edit was not taken")
+        elif self.on_disk != self.active:
+            found.append("what is on disk is not what is served")
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        plain = asdict(self)
+        plain["workers"] = [{**asdict(one), "alive": one.is_alive} for one in self.workers]
+        return {**plain, "troubles": self.troubles()}
+
+
+def find(file: Path) -> Records | None:
+    """The records of the server that serves the site of `file`, started by this user; the latest if there are two."""
+    found = [one for folder in runtime.site_folders(file) for one in record.runs(folder) if one.master.is_alive]
+    return max(found, key=lambda one: one.master.started, default=None)
+
+
+def read(file: Path, records: Records, now: Callable[[], float] = time.time) -> Status | None:
+    """The status of the site of `file` that has left `records`; None while no worker serves yet."""
+    active = records.active()
+    if active is None:
+        return None
+    workers = tuple(records.workers())
+    on_disk = _digest(file)
+    rejected = records.rejected()
+    return Status(
+        file=str(file),
+        master=records.master.pid,
+        active=active.digest,
+        age_seconds=max(0.0, now() - active.since),
+        on_disk=on_disk,
+        workers=workers,
+        mounts=_mounts([worker for worker in workers if worker.is_alive], records.failing()),
+        rejected=rejected,
+    )
+
+
+def _digest(file: Path) -> str:
+    try:
+        return config.read_contents(file).digest
+    except DispatcherError:
+        return ""
+
+
+def _mounts(workers: list[Worker], failing: Mapping[str, Failing]) -> tuple[MountState, ...]:
+    """Each mount of the worker that changed last, in the worst state that a worker has it in; one that no worker has
+    loaded is disabled when it was tried."""
+    latest = max(workers, key=lambda worker: worker.since, default=None)
+    if latest is None:
+        return ()
+    found = [_worst(workers, mount) for mount in latest.mounts]
+    return tuple(
+        replace(one, state="disabled", reason="\n".join(failing[one.key].problems))
+        if one.state == "loading" and one.key in failing
+        else one
+        for one in found
+    )
+
+
+def _worst(workers: list[Worker], mount: MountState) -> MountState:
+    states = [one for worker in workers for one in worker.mounts if one.key == mount.key]
+    return max(states, key=lambda one: ("serving", "loading", "disabled").index(one.state))
