@@ -1,9 +1,9 @@
 """Hides secrets in a URL before it is logged: the values of parameters with telling names, and user:password@.
 
 Which names tell is a list of globs (`SECRET_NAMES`), compared without regard to case, ``-`` and ``_``, with the whole
-name and with each part of it: ``x-api-key``, ``user[password]`` and ``%70assword`` are found. A name may follow any of
-``? & ; #``, also percent-encoded to any depth, as in ``?next=%2Freset%3Ftoken%3D1``. Servers differ in what ends a
-value, so a hidden one goes up to the next ``&``: where it is in doubt more is hidden, never less.
+name and with each part and word of it: ``x-api-key``, ``auth_code``, ``user[password]`` and ``%70assword`` are found.
+A name may follow any of ``? & ; #``, also percent-encoded to any depth, as in ``?next=%2Freset%3Ftoken%3D1``. Servers
+differ in what ends a value, so a hidden one goes up to the next ``&``: where it is in doubt more is hidden, never less.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECRET_NAMES: Final = (
     *("*password*", "*passwd*", "*passphrase*", "*passcode*", "*pwd*", "pass", "pw", "pin", "otp"),
     *("*token*", "*secret*", "*credential*", "*signature*", "sig", "hmac", "jwt", "code"),
     *("*apikey*", "*accesskey*", "*privatekey*", "key", "auth", "authorization"),
-    *("session", "*sessionid*", "*sessid*", "sid"),
+    *("session", "*sessionid*", "*sessid*", "sid", "ticket", "assertion", "*samlresponse*", "*verifier"),
 )
 
 # Every part below can match a given character in one way only, so that both searches are linear in the URL.
@@ -35,7 +35,8 @@ _USERINFO: Final = re.compile(
     r"((?:^|:|%(?:25)*3A)(?:/|%(?:25)*2F){2})(?:[^/?#%]|%(?!(?:25)*(?:2F|3F|23)))+(@|%(?:25)*40)",
     re.IGNORECASE,
 )
-_BETWEEN_PARTS: Final = re.compile(r"[\W]+")
+_BETWEEN_PARTS: Final = re.compile(r"\W+")
+_BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
 
 
 class Redactor:
@@ -54,7 +55,8 @@ class Redactor:
 
         @lru_cache(maxsize=256)  # names of at most a request line or header each, as clients choose them
         def is_secret(name: str) -> bool:
-            return any(secret(part) and not plain(part) for part in _parts(name))
+            parts = _parts(name)
+            return not plain(parts[0]) and any(secret(part) and not plain(part) for part in parts)
 
         self._is_secret: Callable[[str], bool] = is_secret
 
@@ -90,10 +92,10 @@ def _fold(text: str) -> str:
 
 
 def _parts(name: str) -> list[str]:
-    """What is compared of a parameter's `name`: itself without punctuation, and each of its parts."""
+    """What is compared of a parameter's `name`: itself without punctuation, each of its parts, and their words."""
     for _ in range(3):  # once as every server does, and twice more for a URL in a URL in a URL
         if "%" not in name and "+" not in name:
             break
         name = unquote_plus(name)
     parts = _BETWEEN_PARTS.split(_fold(name))
-    return ["".join(parts), *parts]
+    return ["".join(parts), *parts, *_BETWEEN_WORDS.split(name.lower())]

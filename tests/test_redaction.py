@@ -41,6 +41,11 @@ HIDES = {
     "URL encoded twice": ("/a?next=%252Fb%253Ftoken%253Dx", "/a?next=%252Fb%253Ftoken%253D[redacted]"),
     "encoded URL in the path": ("/to/b%3Ftoken%3Dx", "/to/b%3Ftoken%3D[redacted]"),
     "a presigned URL": ("/o?X-Amz-Signature=x&X-Amz-Date=1", "/o?X-Amz-Signature=[redacted]&X-Amz-Date=1"),
+    "a word of the name": (
+        "/a?auth_code=x&webhook-key=y&user_pass=z",
+        "/a?auth_code=[redacted]&webhook-key=[redacted]&user_pass=[redacted]",
+    ),
+    "SAML and tickets": ("/a?SAMLResponse=x&ticket=y", "/a?SAMLResponse=[redacted]&ticket=[redacted]"),
     "OAuth code": ("/cb?state=1&code=x", "/cb?state=1&code=[redacted]"),
     "user and password": ("https://u:p@h/a?b=1", "https://[redacted]@h/a?b=1"),
     "user alone": ("https://key@h/", "https://[redacted]@h/"),
@@ -129,3 +134,7 @@ def test_the_time_is_linear_in_the_length(part: str) -> None:
 
     # 64 KB is eight times what servers let through; quadratic code would take minutes for some of these.
     assert seconds(65536 // len(part)) < 0.25
+
+
+def test_an_exception_for_a_whole_name_counts_for_its_words() -> None:
+    assert Redactor(["!zip_code"])("/a?zip_code=1&auth_code=2") == "/a?zip_code=1&auth_code=[redacted]"
