@@ -2,7 +2,7 @@
 
 `configure` is called once in each process that answers requests. `preserved` goes around everything that may run an
 app's own code at import: an app that calls `logging.config.dictConfig` there closes and removes the handlers of
-everybody and disables every logger that exists; what it did to its own loggers stays, what it did to others is undone.
+everybody and disables every logger that exists. That is undone; what it did to loggers by their name stays.
 """
 
 from __future__ import annotations
@@ -77,25 +77,27 @@ def _file_handler(file: Path, options: Logging) -> logging.Handler:
 
 @contextmanager
 def preserved() -> Iterator[list[str]]:
-    """Undo what the code inside does to the root logger and to other loggers: no handler goes, nobody falls silent.
+    """Undo what the code inside does to the root logger that `configure` has set up, and which loggers it disables.
 
-    What was undone is in the list that the block gets, after the block.
+    What was undone is in the list that the block gets, after the block. Without `configure` the root logger is the
+    apps' own: what `logging.basicConfig` does to it stays.
     """
     undone: list[str] = []
     root = logging.getLogger()
+    is_ours = any(isinstance(handler.formatter, RequestFormatter) for handler in root.handlers)
     handlers, filters, level, disabled = root.handlers[:], root.filters[:], root.level, logging.root.manager.disable
     silent = {name for name, logger in _loggers() if logger.disabled}
     try:
         yield undone
     finally:
         silenced = [logger for name, logger in _loggers() if logger.disabled and name not in silent]
-        if (root.handlers, root.filters, root.level) != (handlers, filters, level):
+        if is_ours and (root.handlers, root.filters, root.level) != (handlers, filters, level):
             undone.append("the root logger")
+            root.handlers[:] = handlers
+            root.filters[:] = filters
+            root.setLevel(level)
         if silenced or logging.root.manager.disable != disabled:
             undone.append("what other loggers write")
-        root.handlers[:] = handlers
-        root.filters[:] = filters
-        root.setLevel(level)
         logging.disable(disabled)
         for logger in silenced:
             logger.disabled = False

@@ -344,8 +344,8 @@ def test_an_import_that_configures_logging_silences_nobody(tmp_path: Path) -> No
         "logging.config.dictConfig({'version': 1, 'root': {'level': 'CRITICAL', 'handlers': []}})\n"
         "def app(environ, start_response): pass\n"
     )
-    handler = logging.NullHandler()
-    logging.getLogger().addHandler(handler)
+    logs.configure(Logging())
+    handler = logging.getLogger().handlers[0]
     other = logging.getLogger("somebody.else")
 
     site(tmp_path, 'mounts: {/: "noisy:app"}\n')

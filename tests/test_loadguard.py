@@ -11,11 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import loadguard
+from dispatcher import loadguard, logs
 from dispatcher.errors import LoadError
 from dispatcher.loadguard import protected
+from dispatcher.sections import Logging
 
 pytestmark = pytest.mark.usefixtures("forget")
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_ours(forget: None) -> None:
+    """The root logger is set up, so that what an app does to it is undone."""
+    logs.configure(Logging())
 
 
 @pytest.fixture(autouse=True)

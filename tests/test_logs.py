@@ -130,7 +130,18 @@ def test_what_an_import_does_to_its_own_loggers_stays(tmp_path: Path) -> None:
     assert (own.level, len(own.handlers)) == (logging.ERROR, 1)
 
 
+def test_without_logging_the_root_logger_is_the_apps_own() -> None:
+    own = logging.NullHandler()
+
+    with logs.preserved() as undone:
+        logging.getLogger().addHandler(own)
+
+    assert own in logging.getLogger().handlers
+    assert undone == []
+
+
 def test_it_is_undone_when_the_import_fails_too() -> None:
+    logs.configure(Logging())
     handlers = logging.getLogger().handlers[:]
 
     def fails() -> None:
