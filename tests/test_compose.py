@@ -10,9 +10,11 @@ from wsgiref.validate import validator
 import pytest
 from werkzeug.test import run_wsgi_app
 
+from dispatcher import logs
 from dispatcher.compose import Stack
 from dispatcher.errors import ConfigError, LoadError
 from dispatcher.guard import ResponseCutError
+from dispatcher.sections import Logging
 from dispatcher.wsgi import WSGIApplication, WSGIEnvironment, current_environ
 from tests import sites
 
