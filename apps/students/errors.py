@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import render_template
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response
 
 TEXTS = {
@@ -17,6 +17,8 @@ TEXTS = {
 def respond(error: HTTPException) -> Response:
     """`error` as a page; its own headers (`Allow` of a 405) are kept."""
     response = Response.force_type(error.get_response())
+    if isinstance(error, SecurityError):  # a Host header that is none: no URL can be built for the page's links
+        return response
     text = TEXTS.get(error.code or 500, error.description)
     response.data = render_template("students/error.html", code=error.code, name=error.name, text=text)
     response.content_type = "text/html; charset=utf-8"

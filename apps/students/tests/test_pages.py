@@ -184,3 +184,9 @@ def test_changes_are_logged_by_number_and_not_by_name(grace: FlaskClient, caplog
         send(grace, "/S00001/delete", "/S00001")
 
     assert caplog.messages == ["student S00001 created", "student S00001 changed", "student S00001 deleted"]
+
+
+def test_a_host_header_that_is_none_is_a_bad_request(client: FlaskClient) -> None:
+    response = client.get("/", headers={"Host": "a..b"})
+
+    assert response.status_code == 400
