@@ -96,7 +96,9 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+        if error.name is None:  # raised by hand
+            raise _error(f"importing {name!r} raised {_describe(error)}") from error
+        if name == error.name or name.startswith(f"{error.name}."):
             raise _error(f"no module {error.name!r}{_suggest_module(error.name)}; {_SEARCHED}") from None
         raise _error(
             f"{name!r} imports {error.name!r}, and there is no such module; install it or mend the import"

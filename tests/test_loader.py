@@ -86,6 +86,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "lab.py": SITE,
         "broken.py": "def app(:\n",
         "raises.py": "raise ValueError('bad setting')\n",
+        "by_hand.py": "raise ModuleNotFoundError('install the extra')\n",
         "quits.py": "import sys\nsys.exit(2)\n",
         "leaves.py": "raise GeneratorExit\n",
         "needy.py": "import flask_sqlalchemmy\n",
@@ -215,6 +216,12 @@ SEARCHED = "looked in the folder of the config and in the installed packages"
         ),
         pytest.param("leaves:app", {}, "importing 'leaves' raised GeneratorExit", id="import raises no Exception"),
         pytest.param("raises:app", {}, "importing 'raises' raised ValueError: bad setting", id="import raises"),
+        pytest.param(
+            "by_hand:app",
+            {},
+            "importing 'by_hand' raised ModuleNotFoundError: install the extra",
+            id="import raises an import error by hand",
+        ),
         pytest.param(
             "quits:app", {}, "importing 'quits' called sys.exit(2); move that below a __main__ guard", id="import exits"
         ),
