@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flask import render_template
-from werkzeug.exceptions import HTTPException, SecurityError
+from flask import render_template, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 TEXTS = {
@@ -17,7 +17,7 @@ TEXTS = {
 def respond(error: HTTPException) -> Response:
     """`error` as a page; its own headers (`Allow` of a 405) are kept."""
     response = Response.force_type(error.get_response())
-    if isinstance(error, SecurityError):  # a Host header that is none: no URL can be built for the page's links
+    if error is request.routing_exception and error.code == 400:  # a Host header that is none: no URL can be built for the page's links
         return response
     text = TEXTS.get(error.code or 500, error.description)
     response.data = render_template("students/error.html", code=error.code, name=error.name, text=text)
