@@ -17,8 +17,8 @@ TEXTS = {
 def respond(error: HTTPException) -> Response:
     """`error` as a page; its own headers (`Allow` of a 405) are kept."""
     response = Response.force_type(error.get_response())
-    if error is request.routing_exception and error.code == 400:  # a Host header that is none: no URL can be built for the page's links
-        return response
+    if error is request.routing_exception and error.code == 400:
+        return response  # a Host header that is none: no URL can be built for the links of our page
     text = TEXTS.get(error.code or 500, error.description)
     response.data = render_template("students/error.html", code=error.code, name=error.name, text=text)
     response.content_type = "text/html; charset=utf-8"
