@@ -24,7 +24,7 @@ check: $(INSTALLED)  ## everything else that guards the code
 	$(BIN)/dispatcher check
 
 bench: $(INSTALLED)  ## the benchmarks, ours and the peers' in the same run
-	for name in stack static limits logs; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in stack static limits logs reload; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
