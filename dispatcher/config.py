@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from dispatcher import importstring, mounts, runtime, serversettings
-from dispatcher.errors import ConfigError, Problem
+from dispatcher.errors import ConfigError, Place, Problem
 from dispatcher.fields import Site
 from dispatcher.sections import File, Logging, MountOptions, Reload
 from dispatcher.suggestions import suggest
@@ -111,8 +111,11 @@ def env_file(file: str | Path) -> Path:
 
 def read_contents(file: str | Path) -> Contents:
     """The bytes of `file` and of the `.env` beside it; ConfigError when one of them cannot be read."""
-    env = env_file(file)
-    return Contents(read_bytes(file), read_bytes(env) if env.is_file() else None)
+    data, env = read_bytes(file), env_file(file)
+    if env.is_dir() and not (env / "pyvenv.cfg").exists():  # some call their virtual environment .env
+        what = "this is a folder, and would hold variables; put a file in its place, or remove it"
+        raise ConfigError(Problem(what, place=Place(str(env), 0, 0)))
+    return Contents(data, read_bytes(env) if env.exists() and not env.is_dir() else None)
 
 
 def read(
@@ -121,18 +124,20 @@ def read(
     options: Mapping[str, type[BaseModel]] | None = None,
     environ: Mapping[str, str] | None = None,
     contents: Contents | None = None,
+    runtime_folder: Path | None = None,
 ) -> Config:
     """The config in `file`; ConfigError with every problem in it, sorted by place.
 
     `options` maps the name of each built-in middleware to the model of its options. `environ` is where ``${VAR}`` is
     looked up, `os.environ` by default; the `.env` beside the file gives what it does not. `contents` are taken for
-    what the files hold, and the files are not opened.
+    what the files hold, and the files are not opened. `runtime_folder` takes the place of the folder in which the
+    processes of the site meet, for who builds the site and does not serve it.
     """
     environ = os.environ if environ is None else environ
     contents = read_contents(file) if contents is None else contents
     source = decode(file, contents.config)
     path = Path(file).absolute()
-    site = Site(root=path.parent, runtime=runtime.site_folder(path))
+    site = Site(root=path.parent, runtime=runtime_folder or runtime.site_folder(path))
     env, problems = _read_env(env_file(file), contents.env, environ)
     document = Document(source, expand=Variables(environ, env).expand)
     reader = _Reader(document, site, options or {})
@@ -152,6 +157,8 @@ def read(
     )
     if problems or document.problems or reader.problems:
         raise ConfigError([*problems, *_sorted([*document.problems, *reader.problems])])
+    if document.data.get("mounts") is None:
+        raise ConfigError(_without_mounts(document, file))
     return config
 
 
@@ -166,6 +173,14 @@ def read_options(config: Config, spec: MiddlewareSpec, model: type[BaseModel]) -
 
 def _read_env(file: Path, data: bytes | None, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
     return ({}, []) if data is None else read_dotenv(decode(file, data), environ)
+
+
+def _without_mounts(document: Document, file: str | Path) -> Problem:
+    """A file that was cut short must not pass for a site that has no apps."""
+    what = "missing; write below it which app answers where, or 'mounts: {}' for a site without apps"
+    if "mounts" in document.data:
+        return document.problem(("mounts",), what)
+    return Problem(what, "mounts", Place(str(file), 0, 0))
 
 
 def _without_extensions(data: Mapping[str, Any]) -> dict[str, Any]:

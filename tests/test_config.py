@@ -61,6 +61,11 @@ def read(text: str | bytes, environ: Mapping[str, str] = ENVIRON) -> Config:
     return config.read("config.yaml", options=OPTIONS, environ=environ)
 
 
+def read_section(text: str) -> Config:
+    """What is read where nothing but one section and no mount is in the file."""
+    return read(f"{text}\nmounts: {{}}\n")
+
+
 def lines_of(error: ConfigError) -> list[str]:
     """The first line of each problem: what it says without the source line and the caret."""
     return [str(problem).splitlines()[0] for problem in error.problems]
@@ -142,7 +147,7 @@ def test_a_section_with_nothing_in_it_counts_as_not_written(folder: Path) -> Non
 
 @pytest.mark.parametrize(("written", "meant"), [("true", Reload()), ("false", None)])
 def test_reload_is_switched_by_a_truth_value(folder: Path, written: str, meant: Reload | None) -> None:
-    assert read(f"reload: {written}").reload == meant
+    assert read_section(f"reload: {written}").reload == meant
 
 
 @pytest.mark.parametrize(
@@ -158,17 +163,20 @@ def test_reload_is_switched_by_a_truth_value(folder: Path, written: str, meant: 
 def test_a_relative_socket_starts_at_the_folder_of_the_file(folder: Path, written: str, meant: str | list[str]) -> None:
     filled_in = [one.format(folder=folder) for one in ([meant] if isinstance(meant, str) else meant)]
 
-    found = read(f"server: {{bind: {written}}}").server["bind"]
+    found = read_section(f"server: {{bind: {written}}}").server["bind"]
 
     assert found == (filled_in[0] if isinstance(meant, str) else filled_in)
 
 
 def test_the_console_is_no_path(folder: Path) -> None:
-    assert read("server: {errorlog: '-', accesslog: a.log}").server == {"errorlog": "-", "accesslog": f"{folder}/a.log"}
+    assert read_section("server: {errorlog: '-', accesslog: a.log}").server == {
+        "errorlog": "-",
+        "accesslog": f"{folder}/a.log",
+    }
 
 
 def test_the_folder_of_the_file_counts_and_not_the_working_directory(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("logging: {file: app.log}")
+    (tmp_path / "config.yaml").write_text("logging: {file: app.log}\nmounts: {}")
 
     found = config.read(tmp_path / "config.yaml")
 
@@ -177,7 +185,7 @@ def test_the_folder_of_the_file_counts_and_not_the_working_directory(tmp_path: P
 
 
 def test_reading_makes_no_file(folder: Path) -> None:
-    found = read("logging: {file: logs/app.log}\nserver: {pidfile: run/pid}")
+    found = read_section("logging: {file: logs/app.log}\nserver: {pidfile: run/pid}")
 
     assert list(folder.iterdir()) == [folder / "config.yaml"]
     assert not found.site.runtime.exists()
@@ -269,7 +277,7 @@ def test_more_middleware_than_python_can_call_is_refused(folder: Path) -> None:
     assert lines_of(caught.value) == [
         "config.yaml:1:1: middleware: more than 100 entries, and each is a call inside a call; use fewer"
     ]
-    assert len(read("middleware:\n" + "  - static\n" * 100).middleware) == 100
+    assert len(read_section("middleware:\n" + "  - static\n" * 100).middleware) == 100
 
 
 def test_the_file_is_named_as_the_user_named_it(folder: Path) -> None:
@@ -295,13 +303,13 @@ def test_config_makes_problems_at_the_place_of_a_value(folder: Path) -> None:
 
 
 def test_the_options_of_a_class_of_the_users_are_read_through_its_model(folder: Path) -> None:
-    found = read("middleware:\n  - my.package:Class: {root: files}")
+    found = read_section("middleware:\n  - my.package:Class: {root: files}")
 
     assert config.read_options(found, found.middleware[0], Static) == {"root": folder / "files", "max_age": 60}
 
 
 def test_wrong_options_of_a_class_of_the_users_have_their_place(folder: Path) -> None:
-    found = read("middleware:\n  - my.package:Class: {rot: files, max_age: x}")
+    found = read_section("middleware:\n  - my.package:Class: {rot: files, max_age: x}")
 
     with pytest.raises(ConfigError) as caught:
         config.read_options(found, found.middleware[0], Static)
@@ -339,10 +347,44 @@ def test_a_wrong_line_of_dotenv_has_its_place(folder: Path) -> None:
     ]
 
 
-def test_a_folder_called_dotenv_is_no_matter(folder: Path) -> None:
+def test_a_folder_called_dotenv_is_said(folder: Path) -> None:
     (folder / ".env").mkdir()
 
+    with pytest.raises(ConfigError) as caught:
+        read("mounts: {}")
+
+    assert lines_of(caught.value) == [
+        ".env: this is a folder, and would hold variables; put a file in its place, or remove it"
+    ]
+
+
+def test_a_virtual_environment_called_dotenv_is_no_matter(folder: Path) -> None:
+    (folder / ".env").mkdir()
+    (folder / ".env" / "pyvenv.cfg").touch()
+
     assert read("mounts: {}").env == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        pytest.param("server: {workers: 2}\n", "config.yaml", id="no key"),
+        pytest.param("server: {workers: 2}\nmounts:\n", "config.yaml:2:1", id="no value"),
+    ],
+)
+def test_a_file_without_mounts_may_be_one_cut_short(folder: Path, text: str, place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+
+    assert lines_of(caught.value) == [
+        f"{place}: mounts: missing; write below it which app answers where, or 'mounts: {{}}' for a site without apps"
+    ]
+
+
+def test_a_runtime_folder_can_be_given(folder: Path) -> None:
+    (folder / "config.yaml").write_text("mounts: {}")
+
+    assert config.read("config.yaml", runtime_folder=folder / "run").site.runtime == folder / "run"
 
 
 @pytest.mark.parametrize("data", [pytest.param(row[1], id=row[0]) for row in HOSTILE])
@@ -415,7 +457,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(), re.DOTALL)
 @pytest.mark.parametrize("text", EXAMPLES, ids=lambda text: str(text).split(":")[0])
 def test_the_examples_of_the_manual_are_read(folder: Path, text: str) -> None:
     (folder / "static").mkdir()
-    (folder / "config.yaml").write_text(text)
+    (folder / "config.yaml").write_text(text if "mounts:" in text else f"{text}\nmounts: {{}}\n")
 
     found = config.read("config.yaml", options=catalog.OPTIONS, environ={})
 
