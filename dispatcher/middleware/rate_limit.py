@@ -32,7 +32,7 @@ from pydantic_core import PydanticCustomError
 from dispatcher.fields import Site, SitePath, Size
 from dispatcher.limiting import matching
 from dispatcher.limiting.announcing import HeaderStyle, announcer, announcing
-from dispatcher.limiting.decision import Limiter
+from dispatcher.limiting.decision import Decision, Limiter
 from dispatcher.limiting.keys import key_function
 from dispatcher.limiting.notation import (
     By,
@@ -53,7 +53,7 @@ from dispatcher.shm.cells import MOST
 from dispatcher.shm.table import DEFAULT_SIZE, SMALLEST
 from dispatcher.wsgi import MOUNT, StartResponse, WSGIApplication, WSGIEnvironment
 
-COUNTED: Final = "dispatcher.rate_limit.counted"  # who has counted this request: the identity of each limiter
+COUNTED: Final = "dispatcher.rate_limit.counted"  # in environ: what was decided about this request, by counter
 
 # The options that say what is counted. Limiters that differ in them have their own counters; a change of the others
 # (how a denial looks, where the counters are) keeps what was counted.
@@ -177,6 +177,7 @@ class RateLimit:
         limits = tuple(map(parse_rate, given.limits))
         self._app = app
         self._namespace = _namespace(given)
+        self._counter = (self._namespace, given.storage, given.table, given.size)
         self._wanted = matching.wanted(given.methods or given.match.methods, given.match.paths)
         self._exempt = matching.exempt(given.exempt.cidrs, given.exempt.paths)
         self._key = key_function(given.by, ipv6_prefix=given.ipv6_prefix)
@@ -204,12 +205,9 @@ class RateLimit:
         if self._exempt is not None and self._exempt(environ):
             return self._app(environ, start_response)
         mount = environ.get(MOUNT, "")
-        if self._has_counted(environ, mount):
-            return self._app(environ, start_response)
         key = self._key(environ)
         try:
-            # Outside the mounts there is none in environ: a limiter of the whole site has one counter for a client.
-            decision = self._limiter.hit(f"{mount}\n{key}", self._cost)
+            decision = self._decide(environ, mount, key)
         except Unavailable as error:
             if self._denies_in_outage:
                 return refuse_unavailable(environ, start_response, ceil(error.retry_after))
@@ -223,14 +221,16 @@ class RateLimit:
             return self._app(environ, start_response)
         return refuse(environ, start_response, self._status, decision)
 
-    def _has_counted(self, environ: WSGIEnvironment, mount: str) -> bool:
-        # The same entry written twice shares its counters; so it counts a request once.
-        identity = (self._namespace, mount)
-        counted = environ.setdefault(COUNTED, [])
-        if identity in counted:
-            return True
-        counted.append(identity)
-        return False
+    def _decide(self, environ: WSGIEnvironment, mount: str, key: str) -> Decision:
+        # The same entry written twice, or a dry run above it, shares its counter. That one counts a request once, and
+        # each entry acts on what it said: a dry run logs it, a serious one denies.
+        decided: dict[object, Decision] = environ.setdefault(COUNTED, {})
+        counter = (self._counter, mount)
+        decision = decided.get(counter)
+        if decision is None:
+            # Outside the mounts there is none in environ: a limiter of the whole site has one counter for a client.
+            decision = decided[counter] = self._limiter.hit(f"{mount}\n{key}", self._cost)
+        return decision
 
 
 def _namespace(options: RateLimit.Options) -> str:

@@ -258,6 +258,54 @@ def test_an_entry_that_stands_twice_counts_a_request_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param({"dry_run": True}, {}, id="a dry run above"),
+        pytest.param({}, {"dry_run": True}, id="a dry run below"),
+        pytest.param({"headers": "none"}, {}, id="silent above"),
+        pytest.param({"status": 503}, {}, id="another status above"),
+    ],
+)
+def test_entries_that_share_a_counter_count_a_request_once_and_the_limit_holds(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    limiter = FakeLimiter(3)
+    wrapped = limited(limited(hello, limiter, **second), limiter, **first)
+
+    answers = [ask(wrapped) for _ in range(5)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, *[first.get("status", 429)] * 2]
+    assert [answer.headers["RateLimit"] for answer in answers[:3]] == [
+        f'"3-per-minute";r={left};t=60' for left in (2, 1, 0)
+    ]
+    assert limiter.hits.total() == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"storage": "redis://127.0.0.1:1", "on_storage_error": "allow"}, id="another store"),
+        pytest.param({"table": "/srv/other"}, id="another table"),
+        pytest.param({"size": 65536}, id="another size"),
+    ],
+)
+def test_entries_that_count_in_different_places_both_count(options: dict[str, Any]) -> None:
+    elsewhere, here = FakeLimiter(3), FakeLimiter(3)
+    wrapped = limited(limited(hello, here), elsewhere, **options)
+
+    ask(wrapped)
+
+    assert (elsewhere.hits.total(), here.hits.total()) == (1, 1)
+
+
+def test_an_entry_without_its_store_leaves_the_request_to_the_next_one_of_the_same_counter() -> None:
+    limiter = FakeLimiter(2)
+    wrapped = limited(limited(hello, limiter), DeadLimiter(), on_storage_error="allow")
+
+    assert [ask(wrapped).status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
     ("style", "names"),
     [
         ("draft", ["RateLimit", "RateLimit-Policy"]),
