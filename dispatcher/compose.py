@@ -17,9 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from flask import Flask
-
-from dispatcher import catalog, config, isolation, loader, loadguard, logs
+from dispatcher import catalog, config, flaskstatic, isolation, loader, loadguard, logs
 from dispatcher.catalog import Wrap
 from dispatcher.config import Config, MiddlewareSpec, Mount
 from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
@@ -204,7 +202,7 @@ def _load_all(
     begin: Callable[[str], object],
     done: Callable[[MountedApp], object],
 ) -> list[MountedApp]:
-    """Every mount's app; one object in two mounts is refused, because it can have only one root and one cookie."""
+    """Every mount's app; one object in two mounts is refused, because what it keeps would be that of both."""
     loaded: list[MountedApp] = []
     first: dict[int, str] = {}
     for mount in site.mounts:
@@ -215,8 +213,8 @@ def _load_all(
         one = _load(site, mount) if is_new else one or MountedApp(mount, None, unavailable)
         if one.app is not None and first.setdefault(id(one.app), mount.key) != mount.key:
             what = (
-                f"the same app object is mounted at {first[id(one.app)]!r} already, and an app has one prefix and one "
-                "session cookie; mount a factory, which makes one app for each mount"
+                f"the same app object is mounted at {first[id(one.app)]!r} already, and what an app keeps (its state, "
+                "its cookies' names, its prefix) it has once; mount a factory, which makes one app for each mount"
             )
             one = _failed(site, mount, LoadError(Problem(what, "app")))
         if is_new:
@@ -288,21 +286,11 @@ def _failed(site: Config, mount: Mount, error: LoadError) -> MountedApp:
 
 def _wrap_mount(one: MountedApp, wraps: Iterable[Wrap]) -> MountedApp:
     app = one.wrapped
-    if isinstance(one.app, Flask):
-        isolation.isolate(one.app, parse_key(one.mount.key))
-        app = _serve_static_folders(app, one.app, one.mount.static)
-    return replace(one, wrapped=Guard(_fold(app, wraps)))
-
-
-def _serve_static_folders(app: WSGIApplication, flask_app: Flask, wanted: bool | None) -> WSGIApplication:
-    """Put the app's own static folders in front of it, unless the mount says no, or the app might say no: what looks
-    at each request before the app answers (a login check) has to see these requests as well."""
-    if wanted is False or (wanted is None and isolation.guards_every_request(flask_app)):
-        return app
-    for found in isolation.static_folders(flask_app):
+    isolation.isolate(one.app, parse_key(one.mount.key))
+    for found in flaskstatic.static_folders(one.app, one.mount.static):
         if Path(found.folder).is_dir():
             app = Static(app, url=found.url, root=found.folder, max_age=found.max_age)
-    return app
+    return replace(one, wrapped=Guard(_fold(app, wraps)))
 
 
 def unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Keeps the Flask apps of one site out of each other's cookies, and finds the static folders they bring.
+"""Keeps the Flask apps of one site out of each other's cookies.
 
 Two Flask apps behind one host share the cookie ``session`` on path ``/``: a login in one ends the login in the other,
 and with equal secret keys it even counts there. So each mounted app gets a cookie name and path of its own, unless it
@@ -8,31 +8,60 @@ chose them itself. The path alone would not do: a cookie of ``/`` is sent to ``/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+import copy
 from typing import Final
 from urllib.parse import quote
 
-from flask import Flask
-from werkzeug.routing import Rule
+from flask import Flask, has_request_context, request
+from flask.sessions import SessionInterface
 
+from dispatcher.innerapps import flask_apps
 from dispatcher.mounts import MountKey
 
-_FLASK_DEFAULTS: Final = {"APPLICATION_ROOT": "/", "SESSION_COOKIE_PATH": None, "SESSION_COOKIE_NAME": "session"}
+_FLASK_DEFAULTS: Final = {"APPLICATION_ROOT": "/", "SESSION_COOKIE_NAME": "session"}
 _GIVEN: Final = "dispatcher.isolation"
 
 
-def isolate(app: Flask, key: MountKey) -> None:
-    """Give `app` its root and its cookies' name and path for the mount `key`, where it did not set its own."""
-    root = quote(key.prefix) or "/"
+def isolate(app: object, key: MountKey) -> None:
+    """Give each Flask app inside `app` its root and its cookies' name and path for the mount `key`, where it did not
+    set its own."""
+    for below, flask_app in flask_apps(app):
+        _isolate(flask_app, MountKey(key.host, key.prefix + below))
+
+
+def _isolate(app: Flask, key: MountKey) -> None:
     suffix = _cookie_suffix(key)
-    own = {"APPLICATION_ROOT": root, "SESSION_COOKIE_PATH": root, "SESSION_COOKIE_NAME": f"session{suffix}"}
-    if hasattr(app, "login_manager"):  # Flask-Login's "remember me": one name and the path "/" for every app
-        own |= {"REMEMBER_COOKIE_NAME": f"remember_token{suffix}", "REMEMBER_COOKIE_PATH": root}
+    own = {"APPLICATION_ROOT": _quote_path(key.prefix) or "/", "SESSION_COOKIE_NAME": f"session{suffix}"}
+    if hasattr(app, "login_manager"):  # Flask-Login's "remember me" has one name for every app
+        own["REMEMBER_COOKIE_NAME"] = f"remember_token{suffix}"
     given: dict[str, str] = app.extensions.setdefault(_GIVEN, {})  # by an earlier mount of the same object
     for name, value in own.items():
         if app.config.get(name) in (_FLASK_DEFAULTS.get(name), given.get(name)):
             app.config[name] = given[name] = value
+    _bind_cookie_path(app)
+
+
+def _bind_cookie_path(app: Flask) -> None:
+    """Make the session cookie's path that of the mount as the client sees it, below a proxy's prefix too.
+
+    The app gets a session interface of its own for that: Flask's is one object for all apps. One that an extension put
+    there is kept, with all that it refers to, as a shallow copy.
+    """
+    interface = app.session_interface
+    if getattr(interface.get_cookie_path, "__func__", None) is SessionInterface.get_cookie_path:
+        own = copy.copy(interface)
+        vars(own)["get_cookie_path"] = _cookie_path
+        app.session_interface = own
+
+
+def _cookie_path(app: Flask) -> str:
+    root = _quote_path(request.script_root) or "/" if has_request_context() else app.config["APPLICATION_ROOT"]
+    return app.config["SESSION_COOKIE_PATH"] or root
+
+
+def _quote_path(path: str) -> str:
+    """`path` as browsers ask for it: a cookie's path is compared as text, so ``%2B`` would never match ``+``."""
+    return quote(path, safe="/!$&'()*+,:=@")
 
 
 def _cookie_suffix(key: MountKey) -> str:
@@ -42,47 +71,3 @@ def _cookie_suffix(key: MountKey) -> str:
         return quote(text, safe="").replace(".", "%2E").replace("~", "%7E")
 
     return (f".{token(key.host)}." if key.host else "") + token(key.prefix).replace("%2F", ".")
-
-
-@dataclass(frozen=True, slots=True)
-class StaticFolder:
-    """A static folder of a Flask app: its URL below the mount, the folder, and the seconds it may be cached (None:
-    ask each time, as Flask does)."""
-
-    url: str
-    folder: str
-    max_age: float | None
-
-
-def static_folders(app: Flask) -> tuple[StaticFolder, ...]:
-    """The static folders of `app` and of its blueprints that have a fixed URL, longest URL first."""
-    found = {}
-    for rule in app.url_map.iter_rules():
-        folder = _folder(app, rule)
-        url = _fixed_url(rule)
-        if folder and url:
-            found[url] = StaticFolder(url, folder, _max_age(app))
-    return tuple(found[url] for url in sorted(found, key=len, reverse=True))
-
-
-def guards_every_request(app: Flask) -> bool:
-    """Whether the app looks at each request before it answers: a login check there would guard its static files too."""
-    return bool(app.before_request_funcs.get(None))
-
-
-def _folder(app: Flask, rule: Rule) -> str | None:
-    name, _, last = rule.endpoint.rpartition(".")
-    if last != "static":
-        return None
-    owner = app.blueprints.get(name) if name else app
-    return owner.static_folder if owner is not None and owner.has_static_folder else None
-
-
-def _fixed_url(rule: Rule) -> str | None:
-    head, found, tail = rule.rule.partition("/<path:filename>")
-    return head if found and not tail and head and "<" not in head and not rule.host and not rule.subdomain else None
-
-
-def _max_age(app: Flask) -> float | None:
-    value = app.config.get("SEND_FILE_MAX_AGE_DEFAULT")
-    return value.total_seconds() if isinstance(value, timedelta) else value
