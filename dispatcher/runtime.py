@@ -1,8 +1,10 @@
 """Where the processes of one site meet: a folder for what they share, private to the user they run as.
 
-`site_folder` names it from the place of the config file alone, so that every worker, and a command run in a shell,
-finds the same one; `make_folder` makes it, and refuses one that another local user has prepared. Names are short:
-a unix socket in the folder must fit into 104 bytes.
+`site_folder` names it from the place of the config file and from which of a few base folders can be used now, so that
+every worker finds the same one; a shell of another environment may have another base, and asks `site_folders`. A base
+may come and go while a site serves (`$XDG_RUNTIME_DIR` goes when its user logs out): who keeps a file open there asks
+`moved` from time to time, as all others go to another base. `make_folder` makes a folder, and refuses one that another
+local user has prepared. Names are short: a unix socket in the folder must fit into 104 bytes.
 """
 
 from __future__ import annotations
@@ -10,20 +12,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
 from typing import Final
 
-_SHARED: Final = ("/dev/shm", "/run")  # noqa: S108  # what is in them is checked by make_folder
+_SHARED: Final = ("/dev/shm", "/run")  # noqa: S108  # what is in them is checked
+_NAME: Final = re.compile("[0-9a-f]{16}")
 
 
 def site_folder(config_file: Path) -> Path:
     """``<base>/dispatcher-<uid>/<hash>`` for the site of `config_file`; nothing is created.
 
-    The base is `$XDG_RUNTIME_DIR` where that folder is ours, else /dev/shm or /run where we may write, else the
-    temporary folder. The hash is of the absolute path; links are not followed, so that a site keeps its folder when a
-    deployment turns a link to the next release.
+    The base is `$XDG_RUNTIME_DIR` where that folder is ours, else /dev/shm or /run where we may write, but none of them
+    in which another user has taken our name; else the temporary folder. The hash is of the absolute path; links are not
+    followed, so that a site keeps its folder when a deployment turns a link to the next release.
     """
     return _base() / _user_folder() / _name(config_file)
 
@@ -35,6 +39,14 @@ def site_folders(config_file: Path) -> list[Path]:
     bases = [_base(), *map(Path, sorted(sessions)), *map(Path, _SHARED), Path(tempfile.gettempdir())]
     folders = [base / _user_folder() / _name(config_file) for base in dict.fromkeys(bases)]
     return [folder for folder in folders if folder.is_dir()]
+
+
+def moved(path: Path) -> Path:
+    """Where a file or folder right in a folder that `site_folder` has named is to be by now; else `path` itself."""
+    folder = path.parent
+    if folder.parent.name != _user_folder() or not _NAME.fullmatch(folder.name):
+        return path
+    return _base() / folder.parent.name / folder.name / path.name
 
 
 def _name(config_file: Path) -> str:
@@ -57,6 +69,10 @@ def _make_private(folder: Path) -> None:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         pass  # by us, or by somebody else: that is checked now
+    _check(folder)
+
+
+def _check(folder: Path) -> None:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(folder))
@@ -72,12 +88,23 @@ def _user_folder() -> str:
 
 def _base() -> Path:
     session = os.environ.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(session) and _is_ours(session):  # noqa: PTH117
+    if os.path.isabs(session) and _is_ours(session) and _is_free(session):  # noqa: PTH117
         return Path(session)
     for folder in _SHARED:
-        if os.access(folder, os.W_OK | os.X_OK):
+        if os.access(folder, os.W_OK | os.X_OK) and _is_free(folder):
             return Path(folder)
     return Path(tempfile.gettempdir())
+
+
+def _is_free(base: str) -> bool:
+    """Whether our folder can be in `base`: in /dev/shm anybody can take its name, and only he can give it back."""
+    try:
+        _check(Path(base, _user_folder()))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _is_ours(folder: str) -> bool:

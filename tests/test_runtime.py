@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.runtime import make_folder, site_folder
+from dispatcher import runtime
+from dispatcher.runtime import make_folder, moved, site_folder
 
 UID = os.geteuid()
 
@@ -38,6 +39,48 @@ def test_else_it_meets_where_memory_is_or_in_the_temporary_folder(
     monkeypatch.setattr(tempfile, "tempdir", "/somewhere/tmp")
 
     assert site_folder(Path("/srv/config.yaml")).parent == Path(base, f"dispatcher-{UID}")
+
+
+def test_a_base_in_which_somebody_has_taken_our_name_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bases = [str(tmp_path / name) for name in ("shm", "run", "tmp")]
+    for base in bases:
+        Path(base).mkdir()
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(runtime, "_SHARED", tuple(bases[:2]))
+    monkeypatch.setattr(tempfile, "tempdir", bases[2])
+    (Path(bases[0]) / f"dispatcher-{UID}").symlink_to("/")
+    passed_over = site_folder(Path("/srv/config.yaml"))
+    (Path(bases[1]) / f"dispatcher-{UID}").touch()
+
+    assert passed_over.is_relative_to(bases[1])
+    assert site_folder(Path("/srv/config.yaml")).is_relative_to(bases[2])
+
+
+def test_what_is_in_the_folder_of_a_site_moves_with_its_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = tmp_path / "session"
+    session.mkdir()
+    monkeypatch.setattr(runtime, "_SHARED", ())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(session))
+    path = site_folder(Path("/srv/config.yaml")) / "limits"
+    before = moved(path)
+
+    session.rmdir()
+    elsewhere = moved(path)
+    session.mkdir()
+
+    assert before == path
+    assert elsewhere == tmp_path / "tmp" / path.relative_to(session)
+    assert moved(elsewhere) == path
+
+
+@pytest.mark.parametrize("name", ["limits", f"dispatcher-{UID}/limits", f"dispatcher-{UID}/mine/limits"])
+def test_what_is_elsewhere_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    assert moved(Path("/srv", name)) == Path("/srv", name)
 
 
 def test_a_relative_config_file_is_the_same_site_as_its_absolute_path(

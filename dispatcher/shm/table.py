@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
+from dispatcher import runtime
 from dispatcher.mapping import HEADER, open_mapping, replaced
 from dispatcher.mutex import Mutex
 from dispatcher.shm.cells import CELL, MOST, Cells
@@ -62,7 +63,7 @@ class Stats:
 def open_table(path: Path, size: int = DEFAULT_SIZE) -> Table:
     """This process's one table at `path`, of `size` bytes; its folder must exist. OSError, ValueError."""
     table = _tables.get((path, size))
-    if table is None or table.replaced():
+    if table is None or table.replaced() or not path.exists():
         table = _tables[path, size] = Table(path, size)
     return table
 
@@ -87,9 +88,15 @@ class Table:
         return replaced(self.buffer, self.path)
 
     def follow(self) -> Table:
-        """The table that is at this one's path by now, or this one while nobody has put a new file there."""
+        """The table that the others use by now: this one, while its folder is the site's and nobody has put a new
+        file there."""
         try:
-            return open_table(self.path, len(self.buffer)) if self.replaced() else self
+            path = runtime.moved(self.path)
+            if path != self.path:
+                runtime.make_folder(path.parent)
+            elif not self.replaced():
+                return self
+            return open_table(path, len(self.buffer))
         except OSError:
             return self  # no descriptor left, say; the next second will do
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import select
+import shutil
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from limits import parse
 
+from dispatcher import runtime
 from dispatcher.limiting.shared import STRATEGIES, SharedLimiter
 from dispatcher.shm.table import Table
 
@@ -226,6 +228,36 @@ def test_when_the_file_is_replaced_the_limiter_follows_within_a_second(tmp_path:
 
     assert (still, moved.allowed, moved.remaining) == (False, True, 9)
     assert replacement.stats(int(now[0] * 1e9)).used == 1
+
+
+def test_when_the_session_folder_goes_away_or_comes_back_all_limiters_meet_again_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    session = tmp_path / "session"
+    session.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(session))
+    monkeypatch.setattr(runtime, "_SHARED", (str(tmp_path),))
+
+    def worker() -> SharedLimiter:
+        path = runtime.site_folder(Path("/srv/config.yaml")) / "limits"
+        return SharedLimiter(path, (parse("10/hour"),), size=2**16, clock=lambda: now[0])
+
+    def admitted_by_all(*limiters: SharedLimiter) -> int:
+        now[0] += 2
+        for limiter in limiters:
+            limiter.hit("another")
+        return sum(_admitted(limiter, 10) for limiter in limiters)
+
+    old = worker()
+    before = admitted_by_all(old)
+    shutil.rmtree(session)
+    gone = admitted_by_all(old, worker())
+    session.mkdir()
+    back = admitted_by_all(old, worker(), worker())
+
+    assert (before, gone, back) == (10, 10, 10)
+    assert (session / f"dispatcher-{os.geteuid()}").is_dir()
 
 
 def test_a_file_replaced_by_something_else_is_ignored(tmp_path: Path) -> None:
