@@ -12,11 +12,19 @@ pytestmark = pytest.mark.usefixtures("forget")
 
 APPS = """
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-def create_app(key):
-    app = Flask("keyed")
+def create_app(key, fallbacks=None):
+    app = Flask("keyed", static_folder=None)
     app.secret_key = key
+    app.config["SECRET_KEY_FALLBACKS"] = fallbacks
     return app
+
+def wrapped(key):
+    return ProxyFix(create_app(key))
+
+shared = create_app("shared")
+one, other = ProxyFix(shared), ProxyFix(shared)
 
 def plain(environ, start_response): pass
 
@@ -64,6 +72,44 @@ def test_equal_secret_keys_of_two_mounts_are_reported(tmp_path: Path) -> None:
     assert lines(tmp_path, text) == [
         "5:3: mounts./c: has the same SECRET_KEY as '/a': a session cookie of one would be valid in the other; "
         "give each app a key of its own"
+    ]
+
+
+def test_equal_keys_among_the_fallbacks_are_reported(tmp_path: Path) -> None:
+    text = """
+        mounts:
+          /a: apps_:create_app("new", ["old"])
+          /b: apps_:create_app(b"old", [])
+          /c: apps_:create_app("mine", ["older", "new"])
+          /d: apps_:create_app("another")
+    """
+
+    assert lines(tmp_path, text) == [
+        f"{line}:3: mounts.{key}: has a key in SECRET_KEY or SECRET_KEY_FALLBACKS that is one of '/a': a session "
+        "cookie of one would be valid in the other; give each app a key of its own"
+        for line, key in ((4, "/b"), (5, "/c"))
+    ]
+
+
+def test_the_key_of_a_wrapped_app_is_looked_at(tmp_path: Path) -> None:
+    text = """
+        mounts:
+          /a: apps_:create_app("same")
+          /b: apps_:wrapped("same")
+    """
+
+    assert lines(tmp_path, text) == [
+        "4:3: mounts./b: has the same SECRET_KEY as '/a': a session cookie of one would be valid in the other; "
+        "give each app a key of its own"
+    ]
+
+
+def test_one_flask_app_in_the_wrappers_of_two_mounts_is_reported_once(tmp_path: Path) -> None:
+    text = "mounts:\n  /a: apps_:one\n  /b: apps_:other\n"
+
+    assert lines(tmp_path, text) == [
+        "3:7: mounts./b.app: the Flask app 'keyed' in it is in '/a' too, so both have the same cookies; make an app "
+        "for each mount in a factory"
     ]
 
 
