@@ -35,11 +35,26 @@ settings.configure(ROOT_URLCONF=__name__, SECRET_KEY="x")
 django.setup()
 
 from django.core.wsgi import get_wsgi_application
-from django.urls import include, path
+from django.urls import include, path, re_path
 
-inner = [path("list/", print, name="list"), path("<int:pk>/", print)]
+inner = [
+    path("list/", print, name="list"),
+    path("<int:pk>/", print),
+    re_path(r"^(?P<label>a|b)/$", print, name="labels"),
+    re_path(r"^price/\\$", print, name="dollar"),
+    re_path(r"^end\\Z", print, name="end"),
+]
 urlpatterns = [path("", print, name="start"), path("admin/", include((inner, "app"), namespace="admin"))]
 application = get_wsgi_application()
+
+class Around:
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        return self.app(environ, start_response)
+
+wrapped = Around(application)
 """
 
 
@@ -66,17 +81,99 @@ def test_every_route_of_every_mount_is_listed_with_its_full_path(tmp_path: Path)
     ]
 
 
-def test_djangos_url_patterns_are_read(tmp_path: Path) -> None:
+WRAPPED = """
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+def plain(environ, start_response): pass
+
+def create_app(name):
+    app = Flask(name, static_folder=None)
+    app.add_url_rule("/", "index", lambda: "")
+    return app
+
+def proxied():
+    return ProxyFix(create_app("one"))
+
+def several():
+    return DispatcherMiddleware(create_app("one"), {"/two": ProxyFix(create_app("two")), "/plain": plain})
+"""
+
+
+def test_the_routes_of_wrapped_apps_are_listed(tmp_path: Path) -> None:
+    text = "mounts: {/p: 'wrapped:proxied', /s: 'wrapped:several'}\n"
+
+    stack = sites.build(tmp_path, text, wrapped=WRAPPED)
+
+    assert list_routes(stack) == [
+        Route("/p/", ("GET",), "index", "/p", "wrapped:proxied"),
+        Route("/s/", ("GET",), "index", "/s", "wrapped:several"),
+        Route("/s/two/", ("GET",), "index", "/s", "wrapped:several"),
+        Route("/s/plain/<path>", ("*",), "(function)", "/s", "wrapped:several"),
+    ]
+
+
+RULES = """
+from flask import Flask
+from werkzeug.routing import Rule
+
+def rules():
+    app = Flask("rules", static_folder=None)
+    app.url_map.add(Rule("/any", endpoint="any"))
+    app.url_map.add(Rule("/socket", endpoint="socket", websocket=True))
+    app.url_map.add(Rule("/cdn", endpoint="cdn", build_only=True))
+    app.add_url_rule("/head", "head", lambda: "", methods=["HEAD"])
+    return app
+
+def hosts():
+    app = Flask("hosts", static_folder=None, host_matching=True)
+    app.add_url_rule("/", "one", lambda: "", host="one.example")
+    app.add_url_rule("/", "other", lambda name: "", host="<name>.example")
+    return app
+
+def subdomains():
+    app = Flask("subdomains", static_folder=None, subdomain_matching=True)
+    app.config["SERVER_NAME"] = "example.com:8000"
+    app.add_url_rule("/", "main", lambda: "")
+    app.add_url_rule("/", "api", lambda: "", subdomain="api")
+    return app
+"""
+
+
+def test_rules_that_are_not_plain_pages_are_shown_as_what_they_are(tmp_path: Path) -> None:
+    text = "mounts: {/r: 'rules:rules', /h: 'rules:hosts', '*.example/': 'rules:hosts', /s: 'rules:subdomains'}\n"
+
+    stack = sites.build(tmp_path, text, rules=RULES)
+
+    assert [(route.path, route.methods, route.endpoint) for route in list_routes(stack)] == [
+        ("/r/any", ("*",), "any"),
+        ("/r/socket", ("WEBSOCKET",), "socket"),
+        ("/r/head", ("HEAD", "OPTIONS"), "head"),
+        ("one.example/h/", ("GET",), "one"),
+        ("<name>.example/h/", ("GET",), "other"),
+        ("one.example/", ("GET",), "one"),
+        ("<name>.example/", ("GET",), "other"),
+        ("/s/", ("GET",), "main"),
+        ("api.example.com/s/", ("GET",), "api"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["application", "wrapped"])
+def test_djangos_url_patterns_are_read(tmp_path: Path, name: str) -> None:
     pytest.importorskip("django", reason="Django is not installed, so its URL patterns cannot be read")
-    sites.write(tmp_path, "mounts: {/old: 'project:application'}\n", project=DJANGO)
+    sites.write(tmp_path, f"mounts: {{/old: 'project:{name}'}}\n", project=DJANGO)
 
     # In a process of its own: Django keeps its settings for as long as the process lives.
     done = run(tmp_path, PYTHON, "-m", "dispatcher", "routes", "--sort", "path")
 
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["path", "methods", "endpoint", "mount", "app"],
-        ["/old/", "*", "start", "/old", "project:application"],
-        ["/old/admin/<int:pk>/", "*", "admin:builtins.print", "/old", "project:application"],
-        ["/old/admin/list/", "*", "admin:list", "/old", "project:application"],
+        ["/old/", "*", "start", "/old", f"project:{name}"],
+        ["/old/admin/(?P<label>a|b)/", "*", "admin:labels", "/old", f"project:{name}"],
+        ["/old/admin/<int:pk>/", "*", "admin:builtins.print", "/old", f"project:{name}"],
+        ["/old/admin/end", "*", "admin:end", "/old", f"project:{name}"],
+        ["/old/admin/list/", "*", "admin:list", "/old", f"project:{name}"],
+        ["/old/admin/price/\\$", "*", "admin:dollar", "/old", f"project:{name}"],
     ]
     assert "django" not in sys.modules or done.returncode == 0
