@@ -11,8 +11,8 @@ class Decision(NamedTuple):
     """The answer to one hit, taken in one atomic step over all limits of a limiter.
 
     `limit` is the one that decided: of several, the one that denies for longest, else the one with the least remaining.
-    `reset_after` is the time in seconds until the whole quota is there again if nothing more is hit; `retry_after`, 0.0
-    when allowed, is the time after which the same hit would be allowed.
+    `reset_after` is the time in seconds until the whole quota is there again if nothing more is hit; `retry_after` the
+    time after which the same hit would be allowed, once more if this one was: 0.0 when that is so at once.
     """
 
     allowed: bool

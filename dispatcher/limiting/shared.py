@@ -69,18 +69,16 @@ class SharedLimiter:
             now = int(self._clock() * _SECOND)  # inside, so that the times a cell sees never go back
             if len(places) == 1:
                 place = places[0]
-                left, wait = _decide(table, place, now, cost)
+                allowed, left, wait = _decide(table, place, now, cost)
             else:
-                place, left, wait = _decide_all(table, places, now, cost)
+                place, allowed, left, wait = _decide_all(table, places, now, cost)
             reset = table.cells.words[(place.at >> 3) + 2] - now if place.at else 0
         finally:
             table.release()
         if now >= self._look_at:
             self._look(now)
         reset_after = reset / _SECOND if reset > 0 else 0.0
-        if wait:
-            return Decision(False, place.limit.item, left, reset_after, (wait + _MARGIN) / _SECOND)
-        return Decision(True, place.limit.item, left, reset_after, 0.0)
+        return Decision(allowed, place.limit.item, left, reset_after, (wait + _MARGIN) / _SECOND if wait else 0.0)
 
     def stats(self) -> Stats:
         """How full the table is, and whether it is too small; takes some milliseconds."""
@@ -145,22 +143,22 @@ class _Counters:
         return [_Place(limit, window, self.table.tag(limit.prefix + name)) for limit, window in self._limits]
 
 
-def _decide(table: Table, place: _Place, now: int, cost: int) -> tuple[int, int]:
-    """What is left, and the ns to wait; 0 when the hit is counted. Needs the mutex."""
+def _decide(table: Table, place: _Place, now: int, cost: int) -> tuple[bool, int, int]:
+    """Whether the hit is allowed, and so counted, what is left, and the ns until the next one is. Needs the mutex."""
     words, index = table.cells.words, place.at >> 3
     if words[index] == place.first and words[index + 1] == place.second:
         if now < place.full_until and words[index + 2] == place.full_as and cost == 1:
-            return 0, place.full_until - now
+            return False, 0, place.full_until - now
         used = place.window.used(place.at, now)
     else:
         used = look(table, place, now)
     left = place.window.capacity - used - cost
     if left < 0:
-        return max(left + cost, 0), _wait(table, place, now, cost)
+        return False, max(left + cost, 0), _wait(table, place, now, cost)
     if cost:
         place.used = used
         charge(table, place, now, cost)
-    return left, 0
+    return True, left, place.window.wait(place.at, now, cost) if left < cost else 0
 
 
 def _wait(table: Table, place: _Place, now: int, cost: int) -> int:
@@ -172,8 +170,8 @@ def _wait(table: Table, place: _Place, now: int, cost: int) -> int:
     return wait
 
 
-def _decide_all(table: Table, places: list[_Place], now: int, cost: int) -> tuple[_Place, int, int]:
-    """The place that decides, what is left there, and the ns to wait."""
+def _decide_all(table: Table, places: list[_Place], now: int, cost: int) -> tuple[_Place, bool, int, int]:
+    """The place that decides, and the same as `_decide` for all of them."""
     chosen, least, longest = places[0], MOST, 0
     for place in places:
         left = place.window.capacity - look(table, place, now) - cost
@@ -183,10 +181,14 @@ def _decide_all(table: Table, places: list[_Place], now: int, cost: int) -> tupl
                 chosen, least, longest = place, max(left + cost, 0), wait
         elif left < least and not longest:
             chosen, least = place, left
-    if not longest and cost:
+    if longest:
+        return chosen, False, least, longest
+    if cost:
         for place in places:
             charge(table, place, now, cost)
-    return chosen, least, longest
+            if place.window.capacity - place.used < 2 * cost:
+                longest = max(longest, place.window.wait(place.at, now, cost))
+    return chosen, True, least, longest
 
 
 def _check(limits: Sequence[RateLimitItem], strategy: str, burst: int | None) -> None:

@@ -31,12 +31,14 @@ _TICK_SECONDS: Final = 0.001
 class Peek(NamedTuple):
     """What one limit says without being hit: `retry_after` is 0.0 where the hit would be allowed; times in seconds.
 
-    `reset_after` is how long until the whole quota is there again once the hit has been counted, or an upper bound.
+    What holds once the hit has been counted: `reset_after` is how long until the whole quota is there again,
+    `again_after` how long until the same hit is allowed once more; or upper bounds.
     """
 
     remaining: int
     retry_after: float
     reset_after: float
+    again_after: float = 0.0
 
 
 class Store:
@@ -80,42 +82,56 @@ def decide(limits: Sequence[RateLimitItem], peeks: Sequence[Peek], cost: int) ->
         limit=limit,
         remaining=peek.remaining - cost if allowed else peek.remaining,
         reset_after=max(peek.reset_after, peek.retry_after),
-        retry_after=peek.retry_after,
+        retry_after=max(one.again_after for one in peeks) if allowed else peek.retry_after,
     )
 
 
 def _peek_fixed(storage: Storage, limit: RateLimitItem, key: str, cost: int) -> Peek:
     window = limit.get_expiry()
     remaining = max(0, limit.amount - storage.get(key))
-    if remaining == limit.amount:
-        return Peek(remaining, 0.0, window)
-    ends_after = min(window, max(0.0, storage.get_expiry(key) - time.time()) + _TTL_ROUNDING_SECONDS)
-    return Peek(remaining, 0.0 if remaining >= cost else ends_after, ends_after)
+    ends_after = float(window)
+    if remaining < limit.amount:
+        ends_after = min(window, max(0.0, storage.get_expiry(key) - time.time()) + _TTL_ROUNDING_SECONDS)
+    return _peek(remaining, cost, ends_after, ends_after)
 
 
 def _peek_moving(storage: Storage, limit: RateLimitItem, key: str, cost: int) -> Peek:
     window = limit.get_expiry()
     oldest, count = cast(MovingWindowSupport, storage).get_moving_window(key, limit.amount, window)
-    remaining = max(0, limit.amount - count)
-    if remaining >= cost:
-        return Peek(remaining, 0.0, window)
     # Only the oldest entry's time is told. For a cost of more than one, the whole window is a bound that is true.
-    one_leaves_after = max(0.0, oldest + window - time.time()) + _TICK_SECONDS
-    return Peek(remaining, one_leaves_after if cost == 1 else window + _TICK_SECONDS, window)
+    one_leaves_after = max(0.0, oldest + window - time.time()) if count and cost == 1 else window
+    return _peek(max(0, limit.amount - count), cost, one_leaves_after + _TICK_SECONDS, window)
+
+
+def _peek(remaining: int, cost: int, wait: float, reset_after: float) -> Peek:
+    """Where it takes `wait` until `cost` is free, whether or not it is counted now."""
+    return Peek(
+        remaining,
+        retry_after=0.0 if remaining >= cost else wait,
+        reset_after=reset_after,
+        again_after=0.0 if remaining >= 2 * cost else wait,
+    )
 
 
 def _peek_counter(storage: Storage, limit: RateLimitItem, key: str, cost: int) -> Peek:
     window = limit.get_expiry()
     before, before_ttl, now, now_ttl = cast(SlidingWindowCounterSupport, storage).get_sliding_window(key, window)
+    now_ttl = now_ttl or 2.0 * window
     remaining = max(0, limit.amount - int(before * before_ttl / window) - now)
-    reset_after = now_ttl or 2.0 * window
-    if remaining >= cost:
-        return Peek(remaining, 0.0, reset_after)
-    free = limit.amount - cost - now
-    if free >= 0:  # in this window, when enough of the one before has faded
-        return Peek(remaining, _faded_after(before, before_ttl, free, window), reset_after)
-    # In the next one, in which this window is the one before; `limits` keeps a window for twice its length.
-    return Peek(remaining, now_ttl - window + _faded_after(now, window, limit.amount - cost, window), reset_after)
+
+    def wait(counted: int) -> float:
+        free = limit.amount - cost - counted
+        if free >= 0:  # in this window, when enough of the one before has faded
+            return _faded_after(before, before_ttl, free, window)
+        # In the next one, in which this window is the one before; `limits` keeps a window for twice its length.
+        return now_ttl - window + _faded_after(counted, window, limit.amount - cost, window)
+
+    return Peek(
+        remaining,
+        retry_after=0.0 if remaining >= cost else wait(now),
+        reset_after=now_ttl,
+        again_after=0.0 if remaining >= 2 * cost else wait(now + cost),
+    )
 
 
 def _faded_after(count: int, ttl: float, free: int, window: float) -> float:

@@ -32,7 +32,8 @@ from pydantic_core import PydanticCustomError
 from dispatcher.fields import Site, SitePath, Size
 from dispatcher.limiting import matching
 from dispatcher.limiting.announcing import HeaderStyle, announcer, announcing
-from dispatcher.limiting.decision import Decision, Limiter
+from dispatcher.limiting.counted import counted
+from dispatcher.limiting.decision import Limiter
 from dispatcher.limiting.keys import key_function
 from dispatcher.limiting.notation import (
     By,
@@ -52,8 +53,6 @@ from dispatcher.limiting.remote import Unavailable
 from dispatcher.shm.cells import MOST
 from dispatcher.shm.table import DEFAULT_SIZE, SMALLEST
 from dispatcher.wsgi import MOUNT, StartResponse, WSGIApplication, WSGIEnvironment
-
-COUNTED: Final = "dispatcher.rate_limit.counted"  # in environ: what was decided about this request, by counter
 
 # The options that say what is counted. Limiters that differ in them have their own counters; a change of the others
 # (how a denial looks, where the counters are) keeps what was counted.
@@ -206,12 +205,17 @@ class RateLimit:
             return self._app(environ, start_response)
         mount = environ.get(MOUNT, "")
         key = self._key(environ)
+        known, counter = counted(environ), (self._counter, mount)
         try:
-            decision = self._decide(environ, mount, key)
+            # Outside the mounts there is none in environ: a limiter of the whole site has one counter for a client.
+            decision = known.by.get(counter) or self._limiter.hit(f"{mount}\n{key}", self._cost)
         except Unavailable as error:
             if self._denies_in_outage:
                 return refuse_unavailable(environ, start_response, ceil(error.retry_after))
             return self._app(environ, start_response)
+        known.by[counter] = decision
+        if self._rehearsal is None:
+            decision = known.binding(decision)
         if self._announcer is not None:
             start_response = announcing(environ, start_response, (self._announcer, decision))
         if decision.allowed:
@@ -220,17 +224,6 @@ class RateLimit:
             self._rehearsal.denied(mount, key, decision)
             return self._app(environ, start_response)
         return refuse(environ, start_response, self._status, decision)
-
-    def _decide(self, environ: WSGIEnvironment, mount: str, key: str) -> Decision:
-        # The same entry written twice, or a dry run above it, shares its counter. That one counts a request once, and
-        # each entry acts on what it said: a dry run logs it, a serious one denies.
-        decided: dict[object, Decision] = environ.setdefault(COUNTED, {})
-        counter = (self._counter, mount)
-        decision = decided.get(counter)
-        if decision is None:
-            # Outside the mounts there is none in environ: a limiter of the whole site has one counter for a client.
-            decision = decided[counter] = self._limiter.hit(f"{mount}\n{key}", self._cost)
-        return decision
 
 
 def _namespace(options: RateLimit.Options) -> str:

@@ -52,6 +52,24 @@ def test_who_waits_as_told_is_admitted_and_a_moment_earlier_is_not(tmp_path: Pat
     assert (early, limiter.hit("client").allowed) == (False, True)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("limits", [("10/minute",), ("10/minute", "30/hour")], ids=["one limit", "two"])
+@pytest.mark.parametrize("cost", [1, 3])
+def test_a_hit_that_is_allowed_says_when_the_next_one_is(
+    tmp_path: Path, strategy: str, limits: tuple[str, ...], cost: int
+) -> None:
+    clock = Clock()
+    limiter = _limiter(tmp_path, *limits, clock=clock, strategy=strategy)
+
+    for _ in range(100):
+        last = limiter.hit("client", cost)
+        assert last.allowed
+        if last.retry_after:
+            denied = limiter.hit("client", cost)
+            assert (denied.allowed, denied.retry_after) == (False, last.retry_after)
+        clock.now += last.retry_after
+
+
 def test_a_denied_hit_charges_no_limit(tmp_path: Path) -> None:
     clock = Clock()
     limiter = _limiter(tmp_path, "10/minute", "2/second", clock=clock)
@@ -92,7 +110,7 @@ def test_a_cost_of_nothing_only_looks_and_one_above_the_limit_never_fits(tmp_pat
 
     assert limiter.hit("client", cost=0) == Decision(True, item, 5, 0.0, 0.0)
     assert limiter.hit("client", cost=6) == Decision(False, item, 5, 0.0, 60.000001)
-    assert limiter.hit("client", cost=4) == Decision(True, item, 1, 60.0, 0.0)
+    assert limiter.hit("client", cost=4) == Decision(True, item, 1, 60.0, 60.000001)
     assert limiter.hit("client", cost=0) == Decision(True, item, 1, 60.0, 0.0)
     assert limiter.hit("client", cost=2).allowed is False
 

@@ -76,6 +76,25 @@ def test_who_waits_as_long_as_told_is_admitted(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("cost", [1, 2])
+@pytest.mark.parametrize("pause", [0.0, 7.0])
+def test_a_hit_that_is_allowed_says_when_the_next_one_is(
+    memory: MemoryStorage, clock: Clock, strategy: str, cost: int, pause: float
+) -> None:
+    limiter = in_memory(memory, strategy, "5/minute", "20/hour")
+    waits = 0
+
+    for _ in range(30):
+        answer = limiter.hit("ann", cost)
+        assert answer.allowed
+        waits += answer.retry_after > 0
+        assert limiter.hit("ann", cost=5).allowed is False
+        clock.now += answer.retry_after + pause
+
+    assert waits > 0
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_cost_counts_as_so_many_hits(memory: MemoryStorage, clock: Clock, strategy: str) -> None:
     limiter = in_memory(memory, strategy, "5/minute")
 

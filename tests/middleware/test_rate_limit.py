@@ -40,12 +40,21 @@ class FakeLimiter:
         return Decision(True, self.limit, self.limit.amount - self.hits[key], 60.0, 0.0)
 
 
+class PatientLimiter:
+    """Allows every hit as if it were the last one for an hour."""
+
+    def hit(self, key: str, cost: int = 1) -> Decision:
+        return Decision(True, parse("1/hour"), 0, 3600.0, 3600.0)
+
+
 class DeadLimiter:
     def hit(self, key: str, cost: int = 1) -> Decision:
         raise Unavailable(0.5)
 
 
-def limited(app: WSGIApplication, limiter: FakeLimiter | DeadLimiter | None = None, **options: Any) -> RateLimit:
+def limited(
+    app: WSGIApplication, limiter: FakeLimiter | PatientLimiter | DeadLimiter | None = None, **options: Any
+) -> RateLimit:
     limiter = limiter or FakeLimiter()
     limits = [f"{limiter.limit.amount}/minute"] if isinstance(limiter, FakeLimiter) else ["2/minute"]
     return RateLimit(app, limiter=limiter, **{"limits": limits, **options})
@@ -627,6 +636,40 @@ def test_who_waits_as_long_as_retry_after_says_is_admitted(strategy: str, pause:
         now += pause / 3
 
     assert denied > 0
+
+
+@pytest.mark.parametrize("strategy", ["moving-window", "sliding-window-counter", "fixed-window", "token-bucket"])
+@pytest.mark.parametrize("outside", [("10/20 second",), ("10/20 second", "11/minute")], ids=["one limit", "two limits"])
+def test_who_is_denied_inside_waits_for_the_limits_outside_too(
+    strategy: str, outside: tuple[str, ...], tmp_path: Path
+) -> None:
+    now = 1000.0
+
+    def wrap(app: WSGIApplication, *limits: str) -> RateLimit:
+        counted = SharedLimiter(
+            tmp_path / "limits", [parse(limit) for limit in limits], strategy=strategy, clock=lambda: now
+        )
+        return RateLimit(app, limits=limits, strategy=strategy, limiter=counted)
+
+    wrapped = wrap(wrap(hello, "1/second"), *outside)
+    waits = []
+
+    for _ in range(40):
+        answer = ask(wrapped)
+        if answer.status_code == 429:
+            waits.append(int(answer.headers["Retry-After"]))
+            assert answer.headers["RateLimit"].endswith(f";r=0;t={waits[-1]}")
+            now += waits[-1]
+            assert ask(wrapped).status_code == 200
+
+    assert min(waits) <= 2
+    assert max(waits) > 2
+
+
+def test_who_is_denied_does_not_wait_for_a_dry_run() -> None:
+    wrapped = limited(limited(hello, FakeLimiter(1), name="inside"), PatientLimiter(), dry_run=True)
+
+    assert [ask(wrapped).headers.get("Retry-After") for _ in range(2)] == [None, "13"]
 
 
 @given(
