@@ -61,6 +61,7 @@ class RotatingFileHandler(BaseRotatingHandler):
             mode=fileMode,
             name=self.rotation_filename,
             move=self.rotate,
+            renames=self._renames,
         )
         self._write = self.log.write
         if not delay:
@@ -90,6 +91,9 @@ class RotatingFileHandler(BaseRotatingHandler):
     def doRollover(self) -> None:  # noqa: N802
         """Rotate now."""
         self.log.rotate()
+
+    def _renames(self) -> bool:
+        return not callable(self.rotator) and type(self).rotate is BaseRotatingHandler.rotate
 
     def close(self) -> None:
         self.log.close()

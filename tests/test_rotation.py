@@ -167,3 +167,35 @@ def test_the_timed_one_takes_the_arguments_of_the_standard_one(tmp_path: Path) -
 def test_an_unknown_period_is_an_error(tmp_path: Path, kind: type[RotatingFileHandler]) -> None:
     with pytest.raises(ValueError, match="Invalid rollover interval specified: X"):
         kind(tmp_path / "app.log", when="X")
+
+
+def test_a_rotator_that_is_set_later_gets_a_file_that_nobody_writes_to(tmp_path: Path) -> None:
+    given = []
+
+    def rotator(source: str, target: str) -> None:
+        given.append(Path(source).name)
+        Path(source).rename(target)
+
+    handler = RotatingFileHandler(tmp_path / "app.log", maxBytes=10, backupCount=3)
+    handler.handle(log_record("long enough"))
+    handler.handle(log_record("by renaming"))
+    handler.rotator = rotator
+    handler.namer = lambda name: f"{name}.old"
+    handler.handle(log_record("by the rotator"))
+
+    assert given == [".app.log.rotating"]
+    assert (tmp_path / "app.log.1.old").read_text() == "by renaming\n"
+
+
+def test_a_subclass_may_rotate_in_its_own_way(tmp_path: Path) -> None:
+    class Upper(RotatingFileHandler):
+        def rotate(self, source: str, dest: str) -> None:
+            Path(dest).write_text(Path(source).read_text().upper())
+            Path(source).unlink()
+
+    handler = Upper(tmp_path / "app.log", maxBytes=10, backupCount=3)
+
+    handler.handle(log_record("long enough"))
+    handler.handle(log_record("next"))
+
+    assert (tmp_path / "app.log.1").read_text() == "LONG ENOUGH\n"

@@ -6,7 +6,7 @@ makes that safe:
 - Before it, a writer must hold room. Room in the live file is granted under the lock in pieces (a 32nd of what is
   left), so the file never outgrows `max_bytes`, however many write at once. A piece is good for 50 ms.
 - After it, the writer looks whether the file still has a name, and whether it is still the live one. If it was
-  deleted meanwhile the record is written again; if it was compressed, unless it had been in time to be compressed too.
+  deleted meanwhile the record is written again, unless it had been in time to be compressed or copied before.
 - The path is looked at before a record that comes 50 ms after the last look or later: what was renamed or replaced
   from outside is noticed then, and through shared memory by everybody.
 
@@ -31,7 +31,7 @@ from dispatcher.logfile.live import NOTHING, Live
 from dispatcher.logfile.opened import LINKS, Opened
 from dispatcher.logfile.place import Place
 from dispatcher.logfile.schedule import Schedule
-from dispatcher.logfile.shared import GENERATION, TORN, was_compressed
+from dispatcher.logfile.shared import GENERATION, TORN, was_copied
 
 _write: Final = os.write
 
@@ -42,7 +42,8 @@ class LogFile:
     It is rotated before a record that would make it larger than `max_bytes` (0: never for its size), and at the times
     that `when`, `interval`, `at` and `utc` mean to `logging.handlers.TimedRotatingFileHandler` (None: never). With
     `backups=0` and no `when` it is not rotated at all, as nothing may be lost. `compress="gzip"` compresses backups in
-    a background thread. `mode` is that of a new file. `name` and `move` are what `logging` calls namer and rotator.
+    a background thread. `mode` is that of a new file. `name` and `move` are what `logging` calls namer and rotator;
+    `renames` tells whether `move` does no more than rename now, which costs less than handing a file over to it.
 
     Nothing here raises or waits because of the file: what cannot be written is counted and reported on stderr.
     """
@@ -61,6 +62,7 @@ class LogFile:
         mode: int = 0o640,
         name: Name = same_name,
         move: Move = os.rename,
+        renames: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.time,
         complaints: Complaints | None = None,
     ) -> None:
@@ -81,6 +83,7 @@ class LogFile:
             compress=compress is not None,
             mode=mode,
             clock=clock,
+            renames=renames or (lambda: move is os.rename),
         )
         _all.add(self)
 
@@ -181,7 +184,7 @@ class LogFile:
             with self._live.place.knowledge.held():
                 end = os.lseek(file.fd, 0, os.SEEK_CUR) if file.regular else 0
                 self._finish(file, line[written:])
-                if file.is_linked() or not file.regular or was_compressed(file.words, file.inode, end):
+                if file.is_linked() or not file.regular or was_copied(file.words, file.inode, end):
                     return
                 if self._live.file is file:
                     self._live.file = NOTHING

@@ -24,8 +24,8 @@ Move = Callable[[str, str], object]
 class Backups(Protocol):
     """The rotated files of one log file."""
 
-    def put_away(self, live: str, started: float) -> None:
-        """Move the file `live`, which was started at `started` (seconds since the epoch), to the youngest backup."""
+    def put_away(self, live: str, file: str, started: float) -> None:
+        """Move `file`, started at `started` (seconds since the epoch), to the youngest backup of the log `live`."""
         ...
 
     def too_old(self, live: str) -> list[str]:
@@ -55,7 +55,7 @@ class Numbered:
         self._name = name
         self._move = move
 
-    def put_away(self, live: str, started: float) -> None:  # noqa: ARG002  # numbers know no time
+    def put_away(self, live: str, file: str, started: float) -> None:  # noqa: ARG002  # numbers know no time
         # A gap is what a rotation leaves that was killed half way. Only the files before it move up: moving those
         # behind it too would drop the oldest for nothing.
         names = []
@@ -69,7 +69,7 @@ class Numbered:
         for index in range(gap, 0, -1):
             for form in forms(names[index - 1]):
                 Path(form).rename(names[index] + form.removeprefix(names[index - 1]))
-        self._move(live, names[0])
+        self._move(file, names[0])
 
     def too_old(self, live: str) -> list[str]:  # noqa: ARG002  # the last number makes room by itself
         return []
@@ -98,11 +98,11 @@ class Dated:
         self._move = move
         self._stamp = re.compile(rf"(?<!\d)({schedule.pattern})(?:\.(\d+))?(?!\d)", re.ASCII)
 
-    def put_away(self, live: str, started: float) -> None:
+    def put_away(self, live: str, file: str, started: float) -> None:
         stamp = self._schedule.stamp(started)
         # Past the highest number, not into a gap: what is dropped leaves gaps at the old end.
         used = [number for (of, number) in self._found(live).values() if of == stamp]
-        self._move(live, self._called(live, stamp, max(used, default=-1) + 1))
+        self._move(file, self._called(live, stamp, max(used, default=-1) + 1))
         for name in self.too_old(live):
             for form in forms(name):
                 Path(form).unlink()

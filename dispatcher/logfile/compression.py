@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from dispatcher.logfile.backups import GZIP, Backups
-from dispatcher.logfile.shared import Knowledge, note_compressed
+from dispatcher.logfile.shared import Knowledge, note_copied
 
 _CHUNK_BYTES: Final = 2**17
 _BREATH_SECONDS: Final = 0.001  # after each chunk: under gevent the thread is a greenlet, and others want to run
@@ -124,7 +124,7 @@ def _compress(path: str, scratch: IO[bytes], live: str, backups: Backups, knowle
             now = next((name for name in backups.plain(live) if _same_file(name, source)), None)
             if now is None or (not done and (status.st_size != size or Path(now + GZIP).exists())):
                 return
-            note_compressed(knowledge.words, status.st_ino, status.st_size)
+            note_copied(knowledge.words, status.st_ino, status.st_size)
             if not done:
                 os.fchmod(scratch.fileno(), status.st_mode & 0o777)
                 os.utime(scratch.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))

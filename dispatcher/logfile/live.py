@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from time import monotonic
 from typing import Final
 
 from dispatcher.logfile import compression
+from dispatcher.logfile.aside import Aside
 from dispatcher.logfile.backups import Backups
 from dispatcher.logfile.complaints import Complaints
 from dispatcher.logfile.opened import UNLIMITED, Opened, nothing_opened, open_file
@@ -26,7 +27,7 @@ from dispatcher.logfile.shared import (
     SIZE,
     STARTED_MS,
     TORN,
-    forget_compressed,
+    forget_copied,
 )
 
 _FORGET_MS: Final = 1000  # room that was granted earlier is used, or its owner is gone
@@ -34,12 +35,16 @@ _PIECES: Final = 32  # of the room that is left; more would cost more locking, f
 _LARGEST_GRANT: Final = 65536
 _OPEN_AGAIN_SECONDS: Final = 0.01
 _ROTATE_AGAIN_SECONDS: Final = 1.0
+_LATE_SECONDS: Final = 0.002  # who had looked before the file was set aside has written by then, but for very few
 
 NOTHING: Final = nothing_opened()
 
 
 class Live:
-    """The live file at `place`, rotated into `backups` before it outgrows `max_bytes` and by `schedule`."""
+    """The live file at `place`, rotated into `backups` before it outgrows `max_bytes` and by `schedule`.
+
+    `renames` tells whether `backups` only renames it; a rotator that may read it gets a copy (`aside`).
+    """
 
     def __init__(
         self,
@@ -52,8 +57,10 @@ class Live:
         compress: bool = False,
         mode: int = 0o640,
         clock: Callable[[], float] = time.time,
+        renames: Callable[[], bool] = lambda: True,
     ) -> None:
         self.place = place
+        self._renames = renames
         self._backups = backups
         self._complaints = complaints
         self._max_bytes = max_bytes
@@ -150,7 +157,7 @@ class Live:
             words[GENERATION] += 1
         elif status.st_size and status.st_mtime < self._started() - 0.5:
             words[STARTED_MS] = int(status.st_mtime * 1000)
-        forget_compressed(words, file.inode)
+        forget_copied(words, file.inode)
         if words[TORN]:
             os.write(file.fd, b"\n")
             words[TORN] = 0
@@ -206,7 +213,7 @@ class Live:
         if self._is_at_path(file):
             words[ROTATING] = 1
             try:
-                self._backups.put_away(self.place.real, self._started())
+                self._put_away(words)
             except Exception as error:  # noqa: BLE001  # also what a rotator of the app's own raises
                 self._complaints.unrotated(error)
                 self._rotate_again = monotonic() + _ROTATE_AGAIN_SECONDS
@@ -220,3 +227,26 @@ class Live:
         if self._compress:
             compression.start(self.place.real, self._backups, self.place.knowledge)
         return file
+
+    def _put_away(self, words: MutableSequence[int]) -> None:
+        live = self.place.real
+        aside = Aside(live)
+        if (left := aside.left()) is not None:
+            self._hand_over(aside, words, left.stat().st_mtime)
+        started = self._started()
+        if self._renames():
+            self._backups.put_away(live, live, started)
+            return
+        aside.take()
+        words[GENERATION] += 1
+        words[INODE] = 0
+        time.sleep(_LATE_SECONDS)
+        self._hand_over(aside, words, started)
+
+    def _hand_over(self, aside: Aside, words: MutableSequence[int], started: float) -> None:
+        try:
+            self._backups.put_away(self.place.real, aside.copy(words), started)
+            aside.check()
+        except BaseException:
+            aside.put_back()
+            raise

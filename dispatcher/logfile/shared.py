@@ -25,10 +25,10 @@ GRANTED_MS: Final = 3  # when room was last granted, on the monotonic clock
 STARTED_MS: Final = 4  # when the live file was started, since the epoch
 ROTATING: Final = 5  # 1 while the files are being moved
 TORN: Final = 6  # 1 when the live file may end in a piece of a record
-_NEXT_COMPRESSED: Final = 7
-_COMPRESSED: Final = 8  # a ring of (inode, size) of the files that were compressed last
+_NEXT_COPIED: Final = 7
+_COPIED: Final = 8  # a ring of (inode, size) of the files that were compressed or copied last
 _RING: Final = 16
-_WORDS: Final = _COMPRESSED + 2 * _RING
+_WORDS: Final = _COPIED + 2 * _RING
 
 _MUTEX_AT: Final = mapping.HEADER
 _WORDS_AT: Final = _MUTEX_AT + Mutex.SIZE
@@ -119,21 +119,21 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def note_compressed(words: MutableSequence[int], inode: int, size: int) -> None:
-    """Under the lock: the first `size` bytes of the file `inode` live on compressed, and the file is deleted next."""
-    slot = _COMPRESSED + 2 * (words[_NEXT_COMPRESSED] % _RING)
+def note_copied(words: MutableSequence[int], inode: int, size: int) -> None:
+    """Under the lock: the first `size` bytes of the file `inode` live on in another, and it is deleted next."""
+    slot = _COPIED + 2 * (words[_NEXT_COPIED] % _RING)
     words[slot], words[slot + 1] = inode, size
-    words[_NEXT_COMPRESSED] += 1
+    words[_NEXT_COPIED] += 1
 
 
-def was_compressed(words: MutableSequence[int], inode: int, end: int) -> bool:
-    """Under the lock: whether the record that ends at byte `end` of the deleted file `inode` was compressed with it."""
-    slots = range(_COMPRESSED, _COMPRESSED + 2 * _RING, 2)
+def was_copied(words: MutableSequence[int], inode: int, end: int) -> bool:
+    """Under the lock: whether the record that ends at byte `end` of the deleted file `inode` lives on elsewhere."""
+    slots = range(_COPIED, _COPIED + 2 * _RING, 2)
     return any(words[slot] == inode and end <= words[slot + 1] for slot in slots)
 
 
-def forget_compressed(words: MutableSequence[int], inode: int) -> None:
-    """Under the lock: a new file has the number of one that was compressed, as nobody has that one open any more."""
-    for slot in range(_COMPRESSED, _COMPRESSED + 2 * _RING, 2):
+def forget_copied(words: MutableSequence[int], inode: int) -> None:
+    """Under the lock: a new file has the number of one that was copied, as nobody has that one open any more."""
+    for slot in range(_COPIED, _COPIED + 2 * _RING, 2):
         if words[slot] == inode:
             words[slot] = 0

@@ -12,7 +12,7 @@ import pytest
 
 from dispatcher.logfile import LogFile, appending, compression, live, place
 from dispatcher.logfile.complaints import Complaints
-from dispatcher.logfile.shared import SIZE, Shared, note_compressed
+from dispatcher.logfile.shared import SIZE, Shared, note_copied
 from tests.logfile.records import content, log_files, names, once, record, records
 
 
@@ -534,12 +534,18 @@ def _rotate_and_compress(log: LogFile) -> None:
     compression.compress_all(log._live.place.real, log._backups, log._live.place.knowledge)
 
 
+def copy(source: str, target: str) -> None:
+    Path(target).write_bytes(Path(source).read_bytes())
+    Path(source).unlink()
+
+
 @pytest.mark.parametrize("stalls", ["before the write", "after the write"])
-@pytest.mark.parametrize("fate", ["renamed", "compressed", "dropped"])
+@pytest.mark.parametrize("fate", ["renamed", "compressed", "dropped", "copied"])
 def test_a_writer_that_stalls_over_a_rotation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stalls: str, fate: str
 ) -> None:
-    log, other = (LogFile(tmp_path / "app.log", max_bytes=1000, backups=1) for _ in range(2))
+    log = LogFile(tmp_path / "app.log", max_bytes=1000, backups=1)
+    other = LogFile(tmp_path / "app.log", max_bytes=1000, backups=1, move=copy if fate == "copied" else os.rename)
     log.write(record(0))
     other.write(record(1))
 
@@ -568,7 +574,7 @@ def test_a_writer_that_stalls_over_a_rotation(
 def test_a_new_file_may_have_the_number_of_a_compressed_one(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "app.log", max_bytes=1000, backups=9)
     log.write(record(0))
-    note_compressed(log._live.file.words, log._live.file.inode, 1000)
+    note_copied(log._live.file.words, log._live.file.inode, 1000)
     log.close()
     log.write(record(1))
 

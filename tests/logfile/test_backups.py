@@ -39,7 +39,7 @@ def state(folder: Path) -> dict[str, str]:
 def test_numbers_move_up(tmp_path: Path, before: list[str], after: dict[str, str]) -> None:
     live = fill(tmp_path, *(f"app.log{end}" for end in before))
 
-    Numbered(3).put_away(live, 0)
+    Numbered(3).put_away(live, live, 0)
 
     assert state(tmp_path) == {f"app.log{end}": f"app.log{was}" for end, was in after.items()}
 
@@ -64,12 +64,12 @@ def test_a_rotation_that_is_killed_at_any_step_loses_no_file(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", killed(Path.rename))
         with pytest.raises(KeyboardInterrupt):
-            Numbered(9, move=killed(os.rename)).put_away(live, 0)
+            Numbered(9, move=killed(os.rename)).put_away(live, live, 0)
     assert set(state(tmp_path).values()) == files
 
     for _ in range(again):
         (tmp_path / "app.log").touch()
-        Numbered(9).put_away(live, 0)
+        Numbered(9).put_away(live, live, 0)
 
     assert set(state(tmp_path).values()) - {""} == files
 
@@ -119,7 +119,7 @@ DAY = 86_400
 def test_dates_name_the_begin_of_the_period(tmp_path: Path, before: list[str], after: dict[str, str]) -> None:
     live = fill(tmp_path, *(f"app.log{end}" for end in before))
 
-    dated(2).put_away(live, 2 * DAY)
+    dated(2).put_away(live, live, 2 * DAY)
 
     assert state(tmp_path) == {f"app.log{end}": f"app.log{was}" for end, was in after.items()}
 
@@ -127,7 +127,7 @@ def test_dates_name_the_begin_of_the_period(tmp_path: Path, before: list[str], a
 def test_no_number_of_backups_keeps_all_dates(tmp_path: Path) -> None:
     live = fill(tmp_path, "app.log.1970-01-01", "app.log.1970-01-02")
 
-    dated(0).put_away(live, 2 * DAY)
+    dated(0).put_away(live, live, 2 * DAY)
 
     assert len(state(tmp_path)) == 3
 
@@ -136,7 +136,7 @@ def test_a_namer_may_put_the_date_anywhere(tmp_path: Path) -> None:
     live = fill(tmp_path, "app.1970-01-01.log", "app.1970-01-02.log", "app.x.1970-01-01.log")
     backups = dated(2, name=lambda name: name.replace(".log", "") + ".log")
 
-    backups.put_away(live, 2 * DAY)
+    backups.put_away(live, live, 2 * DAY)
 
     assert set(state(tmp_path)) == {"app.1970-01-02.log", "app.1970-01-03.log", "app.x.1970-01-01.log"}
     assert backups.plain(live) == [f"{tmp_path}/app.1970-01-03.log", f"{tmp_path}/app.1970-01-02.log"]

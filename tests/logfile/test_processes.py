@@ -48,6 +48,8 @@ LARGER = {"max_bytes": 100_000, "backups": 9999}
         pytest.param({"processes": 4, "records": 5000, "log": LARGER, "preload": True}, id="opened before the fork"),
         pytest.param({"processes": 4, "records": 2000, "log": LARGER | {"compress": "gzip"}}, id="compressed"),
         pytest.param({"processes": 4, "records": 5000, "log": LARGER, "batched": True}, id="batched"),
+        pytest.param({"processes": 4, "records": 1000, "log": SMALL, "pack": True}, id="a rotator that copies"),
+        pytest.param({"processes": 2, "threads": 4, "records": 500, "log": LARGER, "pack": True}, id="and threads"),
         pytest.param({"processes": 4, "records": 5000, "log": {}}, id="not rotated"),
     ],
 )

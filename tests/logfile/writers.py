@@ -1,7 +1,8 @@
 """Run as a program: several processes and threads that write numbered records of 100 bytes to one log.
 
     python -m tests.logfile.writers PATH '{"processes": 4, "threads": 1, "records": 1000, "preload": false,
-                                           "acknowledge": false, "batched": false, "log": {LogFile options}}'
+                                           "acknowledge": false, "batched": false, "pack": false,
+                                           "log": {LogFile options}}'
 
 Prints the process ids, one on a line. With `acknowledge`, each process notes a record in PATH.ID.ack after its write
 returned: the ids there are those that must be in the log, whatever happened to the process.
@@ -9,10 +10,13 @@ returned: the ids there are those that must be in the log, whatever happened to 
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import shutil
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from dispatcher.logfile import BatchedLog, LogFile
@@ -20,7 +24,16 @@ from dispatcher.logfile import compression as _compression
 from tests.logfile.records import record
 
 
+def pack(source: str, target: str) -> None:
+    """A rotator that copies: the one of Python's logging cookbook."""
+    with Path(source).open("rb") as file, gzip.open(target, "wb") as packed:
+        shutil.copyfileobj(file, packed)
+    Path(source).unlink()
+
+
 def main(path: str, options: dict[str, Any]) -> None:
+    if options.get("pack"):
+        options["log"] |= {"name": "{}.gz".format, "move": pack}
     log = LogFile(path, **options["log"])
     if options.get("preload"):
         log.write(record(0))
