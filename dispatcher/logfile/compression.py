@@ -28,21 +28,26 @@ _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRAILER: Final = struct.Struct("<II")  # RFC 1952, 2.3.1: CRC32 and size modulo 2³² of what was compressed
 
 _running: Final[dict[str, bool]] = {}  # the logs at work in this process; True: look again before you end
-_guard = threading.Lock()
+_guard = threading.RLock()  # recursive: a signal handler may log, and so rotate
 
 
 def start(live: str, backups: Backups, knowledge: Knowledge) -> None:
-    """See that the backups of `live` get compressed; returns at once."""
+    """See that the backups of `live` get compressed; returns at once, and raises nothing."""
     with _guard:
         busy = live in _running
         _running[live] = busy  # the thread that is at work looks again
     if not busy:
-        threading.Thread(target=_run, args=(live, backups, knowledge), name=f"compress {live}", daemon=True).start()
+        thread = threading.Thread(target=_run, args=(live, backups, knowledge), name=f"compress {live}", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # too many threads, or the interpreter is ending: the next rotation tries
+            with _guard:
+                _running.pop(live, None)
 
 
 def _after_fork() -> None:
     global _guard  # noqa: PLW0603  # the parent's threads, and what they hold, are not here
-    _guard = threading.Lock()
+    _guard = threading.RLock()
     _running.clear()
 
 
@@ -53,7 +58,7 @@ def _run(live: str, backups: Backups, knowledge: Knowledge) -> None:
     while True:
         try:
             compress_all(live, backups, knowledge)
-        except OSError:  # the disk is full, or the folder is gone: the plain backups stay
+        except Exception:  # noqa: BLE001, S110  # disk full, folder gone, a bad namer: the plain backups stay as they are
             pass
         with _guard:
             if not _running.get(live):

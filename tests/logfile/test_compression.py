@@ -44,6 +44,44 @@ def test_backups_are_compressed_in_the_background(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in log_files(tmp_path)} == {0o640}
 
 
+def test_without_a_thread_records_are_written_and_the_next_rotation_compresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    log = LogFile(tmp_path / "app.log", max_bytes=100, backups=9, compress="gzip")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for number in range(3):
+            log.write(record(number))
+    assert names(tmp_path) == ["app.log", "app.log.1", "app.log.2"]
+
+    log.write(record(3))
+    wait_for_compression()
+
+    assert names(tmp_path) == ["app.log", "app.log.1.gz", "app.log.2.gz", "app.log.3.gz"]
+    assert records(tmp_path) == once(*range(4))
+
+
+def test_a_namer_that_fails_once_does_not_end_compression(tmp_path: Path) -> None:
+    def name(backup: str) -> str:
+        if threading.current_thread().name.startswith("compress ") and not failed:
+            failed.append(backup)
+            raise ValueError("not now")
+        return backup
+
+    failed: list[str] = []
+    log = LogFile(tmp_path / "app.log", max_bytes=100, backups=9, compress="gzip", name=name)
+
+    for number in range(3):
+        log.write(record(number))
+        wait_for_compression()
+
+    assert failed
+    assert names(tmp_path) == ["app.log", "app.log.1.gz", "app.log.2.gz"]
+
+
 def test_a_rotation_during_compression_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = LogFile(tmp_path / "app.log", max_bytes=100, backups=99)
     for number in range(3):
