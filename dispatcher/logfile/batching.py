@@ -5,9 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-import time
 import weakref
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Final
 
@@ -18,7 +17,8 @@ class BatchedLog:
     """Writes to `log` when `size_bytes` have been collected, or the oldest record is `seconds` old, or at exit or fork.
 
     A process that is killed loses what it has collected. The thread that watches the age is started by the first
-    record, so it is in the process that writes.
+    record, so it is in the process that writes; where none can be started, each record is written at once. A log that
+    nobody refers to any more is written and ends its thread.
     """
 
     def __init__(self, log: LogFile, *, size_bytes: int = 65536, seconds: float = 1.0) -> None:
@@ -30,7 +30,7 @@ class BatchedLog:
         self._bytes = 0
         self._oldest = 0.0
         self._lock = threading.RLock()  # recursive: a signal handler may log
-        self._waiting: SimpleQueue[BatchedLog | None] = SimpleQueue()
+        self._filling: SimpleQueue[bool] = SimpleQueue()  # True: the first record was taken; False: it is over
         self._watcher: threading.Thread | None = None
         _all.add(self)
 
@@ -44,9 +44,10 @@ class BatchedLog:
             if len(self._lines) > 1:
                 return
             self._oldest = monotonic()
-            if self._watcher is None:
-                self._watch()
-            self._waiting.put(self)
+            if self._watcher is None and not self._watch():
+                self.flush()
+            else:
+                self._filling.put(True)
 
     def flush(self) -> None:
         """Write what has been collected."""
@@ -69,31 +70,43 @@ class BatchedLog:
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.RLock()
-        self._waiting = SimpleQueue()
+        self._filling = SimpleQueue()
         self._watcher = None
 
-    def _watch(self) -> None:
-        # The thread refers to the log only while records wait: one that is dropped ends its thread.
-        weakref.finalize(self, self._waiting.put, None).atexit = False
-        self._watcher = threading.Thread(target=_flush_by_age, args=(self._waiting,), daemon=True)
-        self._watcher.start()
+    def _watch(self) -> bool:
+        watcher = threading.Thread(target=_flush_by_age, args=(self._filling, weakref.ref(self)), daemon=True)
+        try:
+            watcher.start()
+        except (RuntimeError, MemoryError):  # too many threads, or the interpreter is ending
+            return False
+        self._watcher = watcher
+        return True
 
-    def flush_by_age(self) -> None:
-        """In the watching thread: wait until the oldest record is old enough, and write."""
-        while True:
-            with self._lock:
-                rest = self._oldest + self._seconds - monotonic()
-                if rest <= 0:
-                    self.flush()
-                if not self._lines:
-                    return
-            time.sleep(rest)
+    def flush_by_age(self) -> float | None:
+        """In the watching thread: write if the oldest record is old enough; else the seconds until it is."""
+        with self._lock:
+            rest = self._oldest + self._seconds - monotonic()
+            if rest <= 0:
+                self.flush()
+            return rest if self._lines else None
+
+    def __del__(self) -> None:
+        self._filling.put(False)
+        self.flush()
 
 
-def _flush_by_age(waiting: SimpleQueue[BatchedLog | None]) -> None:
-    while (log := waiting.get()) is not None:
-        log.flush_by_age()
-        del log
+def _flush_by_age(filling: SimpleQueue[bool], reference: weakref.ref[BatchedLog]) -> None:
+    rest = None
+    while True:
+        try:
+            if not filling.get(timeout=rest):
+                return
+        except Empty:
+            pass
+        if (log := reference()) is None:
+            return
+        rest = log.flush_by_age()
+        del log  # or it would live for as long as this waits
 
 
 _all: Final[weakref.WeakSet[BatchedLog]] = weakref.WeakSet()

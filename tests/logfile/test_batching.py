@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -102,15 +103,36 @@ log.write(b"parent\\n")
     assert sorted((tmp_path / "app.log").read_text().split()) == ["before", "child", "parent"]
 
 
+def test_a_log_is_watched_as_soon_as_a_thread_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    log = batched(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        log.write(record(0))
+        log.write(record(1))
+        assert records(tmp_path) == once(0, 1)
+
+    log.write(record(2))
+
+    assert log._watcher is not None
+    assert records(tmp_path) == once(0, 1)
+    log.close()
+
+
 def test_the_thread_ends_with_its_log(tmp_path: Path) -> None:
-    log = batched(tmp_path, seconds=0.01)
+    log = batched(tmp_path)
     log.write(record(0))
     watcher = log._watcher
     assert watcher is not None
+
+    reference = weakref.ref(log)
 
     del log
     gc.collect()
     watcher.join(10)
 
+    assert reference() is None, "it would have waited for an hour"
     assert not watcher.is_alive()
     assert records(tmp_path) == once(0)
