@@ -87,8 +87,8 @@ class LogFile:
         )
         _all.add(self)
 
-    def write(self, line: bytes) -> None:
-        """Append `line`, which ends with its own line end, as one piece."""
+    def write(self, line: bytes, records: int = 1) -> None:
+        """Append `line`, which ends with its own line end, as one piece; `records` is how many it counts for."""
         size = len(line)
         file = self._live.file
         words = file.words
@@ -100,13 +100,13 @@ class LogFile:
                 written = _write(file.fd, line)
             except OSError as error:
                 file.left += size
-                self._recover(file, line, error)
+                self._recover(file, line, records, error)
                 return
             file.look()
             if written != size or not file.status[LINKS] or words[GENERATION] != file.generation:
-                self._settle(file, line, written)
+                self._settle(file, line, records, written)
         else:
-            self._write_slowly(line)
+            self._write_slowly(line, records)
 
     def open(self, *, truncate: bool = False) -> None:
         """Make the file now rather than with the first record."""
@@ -143,26 +143,26 @@ class LogFile:
     def after_fork(self) -> None:
         self._live.after_fork()
 
-    def _recover(self, file: Opened, line: bytes, error: OSError) -> None:
+    def _recover(self, file: Opened, line: bytes, records: int, error: OSError) -> None:
         if error.errno != errno.EBADF:
-            self._drop(error)
+            self._drop(error, records)
             return
         if self._live.file is file:
             self._live.file = NOTHING  # the app closed all descriptors
-        self._write_slowly(line)
+        self._write_slowly(line, records)
 
-    def _write_slowly(self, line: bytes) -> None:
+    def _write_slowly(self, line: bytes, records: int) -> None:
         try:
             file = self._live.ready(len(line))
             written = self._write_to(file, line)
         except OSError as error:
-            self._drop(error)
+            self._drop(error, records)
             return
         if self._complaints.dropping:
             self._complaints.written()
         file.look()
         if written != len(line) or not file.status[LINKS] or file.words[GENERATION] != file.generation:
-            self._settle(file, line, written)
+            self._settle(file, line, records, written)
 
     def _write_to(self, file: Opened, line: bytes) -> int:
         size = len(line)
@@ -174,11 +174,11 @@ class LogFile:
                 self._live.file = NOTHING
             raise
 
-    def _drop(self, error: OSError) -> None:
+    def _drop(self, error: OSError, records: int) -> None:
         self._live.file.until = 0.0  # so that success is noticed
-        self._complaints.dropped(error)
+        self._complaints.dropped(error, records)
 
-    def _settle(self, file: Opened, line: bytes, written: int) -> None:
+    def _settle(self, file: Opened, line: bytes, records: int, written: int) -> None:
         """See to a record that was written only in part, or into a file that is no longer the live one."""
         try:
             with self._live.place.knowledge.held():
@@ -189,9 +189,10 @@ class LogFile:
                 if self._live.file is file:
                     self._live.file = NOTHING
         except OSError as error:
-            self._drop(error)
+            whole = line.count(b"\n", 0, written) if records > 1 else 0
+            self._drop(error, max(1, records - whole))
         else:
-            self._write_slowly(line)
+            self._write_slowly(line, records)
 
     def _finish(self, file: Opened, rest: bytes) -> None:
         try:

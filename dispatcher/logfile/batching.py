@@ -54,7 +54,7 @@ class BatchedLog:
         with self._lock:
             lines, self._lines, self._bytes = self._lines, [], 0
             if lines:
-                self.log.write(b"".join(lines))
+                self.log.write(b"".join(lines), len(lines))
 
     def close(self) -> None:
         """Write what has been collected, and close the file; a record that comes later opens it again."""

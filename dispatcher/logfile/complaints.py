@@ -34,10 +34,10 @@ class Complaints:
         self.dropping = False
         """Whether the last record was dropped."""
 
-    def dropped(self, error: OSError) -> None:
-        """A record could not be written."""
+    def dropped(self, error: OSError, records: int = 1) -> None:
+        """That many records could not be written."""
         self.dropping = True
-        self._dropped += 1
+        self._dropped += records
         if self._due("write"):
             self._say(f"{self._path}: cannot be written ({reason(error)}); {self._count()} dropped")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.logfile import BatchedLog, LogFile, appending
+from dispatcher.logfile.complaints import Complaints
 from tests.logfile.records import log_files, once, record, records
 
 
@@ -55,6 +56,36 @@ def test_a_batch_does_not_make_a_file_too_large(tmp_path: Path) -> None:
 
     assert max(path.stat().st_size for path in log_files(tmp_path)) <= 250
     assert records(tmp_path) == once(*range(10))
+
+
+def test_records_that_are_dropped_are_counted_one_by_one() -> None:
+    said: list[str] = []
+    told = Complaints("full", lambda: 0.0, said.append)
+    log = BatchedLog(LogFile("/dev/full", complaints=told), size_bytes=1000, seconds=3600)
+
+    for number in range(10):
+        log.write(record(number))
+    log.close()
+
+    assert said == ["full: cannot be written (No space left on device); 10 records dropped"]
+
+
+def test_those_before_the_disk_was_full_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    told = Complaints("app.log", lambda: 0.0, said.append)
+    log = BatchedLog(LogFile(tmp_path / "app.log", complaints=told), size_bytes=1000, seconds=3600)
+
+    def write(fd: int, line: bytes) -> int:
+        if len(line) < 1000:
+            raise OSError(28, "No space left on device")
+        return os.write(fd, line[:350])
+
+    monkeypatch.setattr(appending, "_write", write)
+    for number in range(10):
+        log.write(record(number))
+    log.flush()
+
+    assert said == ["app.log: cannot be written (No space left on device); 7 records dropped"]
 
 
 def test_the_oldest_record_waits_no_longer_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
