@@ -1,4 +1,8 @@
-"""Says on stderr that a log cannot be written: at once, then at most once in each interval, with what was dropped."""
+"""Says on stderr that a log cannot be written: at once, then at most once in each interval, with what was dropped.
+
+That it is written again is said at once too; but where it comes and goes, no failure is told before the interval is
+over, nor the end of one that was not told.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +35,26 @@ class Complaints:
         self._dropped = 0
         self._told = 0
         self._next: dict[str, float] = {}
+        self._said_broken = False  # the last that was said of writing
         self.dropping = False
-        """Whether the last record was dropped."""
+        """Whether `written` wants to know of the next record that is."""
 
     def dropped(self, error: OSError, records: int = 1) -> None:
         """That many records could not be written."""
         self.dropping = True
         self._dropped += records
         if self._due("write"):
+            self._said_broken = True
             self._say(f"{self._path}: cannot be written ({reason(error)}); {self._count()} dropped")
 
     def written(self) -> None:
         """A record was written after others had been dropped."""
-        self.dropping = False
-        if self._dropped > self._told:
-            self._say(f"{self._path}: is written again; {self._count()} dropped")
-        else:
-            self._say(f"{self._path}: is written again")
-        self._next.pop("write", None)
+        untold = self._dropped > self._told
+        if not self._said_broken and untold and not self._due("write"):
+            return  # ask again
+        if self._said_broken or untold:
+            self._say(f"{self._path}: is written again{f'; {self._count()} dropped' if untold else ''}")
+        self.dropping = self._said_broken = False
 
     def unopened(self, error: OSError) -> None:
         """The file could not be made ahead of its first record."""

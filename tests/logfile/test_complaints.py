@@ -25,19 +25,38 @@ def test_a_complaint_is_repeated_once_in_ten_seconds_with_what_was_dropped_since
     ]
 
 
-def test_a_second_failure_after_a_recovery_is_told_at_once() -> None:
-    said = list[str]()
-    told = Complaints("app.log", lambda: 0.0, said.append)
+def test_a_log_that_comes_and_goes_is_told_once_in_ten_seconds() -> None:
+    now, said = 100.0, list[str]()
+    told = Complaints("app.log", lambda: now, said.append)
 
-    told.dropped(FULL)
-    told.written()
-    told.dropped(FULL)
+    for tick in range(250):
+        now = 100.0 + tick / 10
+        told.dropped(FULL)
+        told.written()
 
     assert said == [
         "app.log: cannot be written (No space left on device); 1 record dropped",
         "app.log: is written again",
-        "app.log: cannot be written (No space left on device); 1 record dropped",
+        "app.log: cannot be written (No space left on device); 100 records dropped",
+        "app.log: is written again",
+        "app.log: cannot be written (No space left on device); 100 records dropped",
+        "app.log: is written again",
     ]
+
+
+def test_what_was_dropped_in_between_is_told_even_if_nothing_is_dropped_later() -> None:
+    now, said = 100.0, list[str]()
+    told = Complaints("app.log", lambda: now, said.append)
+    for _ in range(3):
+        told.dropped(FULL)
+        told.written()
+    assert told.dropping
+
+    now = 110.0
+    told.written()
+
+    assert said[2:] == ["app.log: is written again; 2 records dropped"]
+    assert not told.dropping
 
 
 @pytest.mark.parametrize("broken", [None, "closed"])
