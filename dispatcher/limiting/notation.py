@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from http import HTTPMethod, HTTPStatus
 from importlib.util import find_spec
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from dispatcher import importstring
 from dispatcher.limiting.opening import SHARED
 from dispatcher.limiting.store import client_package
-from dispatcher.shm.cells import MOST
+from dispatcher.shm.cells import LONGEST_SECONDS, MOST
 
 _RATE: Final = re.compile(r"\s*[0-9]+\s*(?:/|\s*per\s*)\s*[0-9]*\s*[a-z]+\s*", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -59,6 +59,11 @@ def parse_rate(text: str) -> RateLimitItem:
     return limits.parse(text)
 
 
+def largest_burst(limit: RateLimitItem) -> int:
+    """How many hits `limit` can give back in the longest time that is counted."""
+    return LONGEST_SECONDS * limit.amount // limit.get_expiry()
+
+
 def _read_rate(text: str) -> str:
     try:
         limit = parse_rate(text)
@@ -68,6 +73,8 @@ def _read_rate(text: str) -> str:
         raise _wrong(f"{text!r} would admit nothing, write a rate of at least 1")
     if limit.amount > MOST:
         raise _wrong(f"{text!r} is more than can be counted, write at most {MOST}")
+    if limit.get_expiry() > LONGEST_SECONDS:
+        raise _wrong(f"{text!r} has a window that is too long, write at most 100 years")
     if re.search(r"(?:/|per)\s*0", text, re.IGNORECASE):
         raise _wrong(f"{text!r} has a window of no length, write one such as 50/second or 10 per 5 minutes")
     return text
@@ -93,7 +100,7 @@ def _read_glob(text: str) -> str:
 
 def _read_cidr(text: str) -> str:
     try:
-        return str(ip_network(text))
+        return str(_folded(ip_network(text)))
     except ValueError:
         pass
     try:
@@ -101,6 +108,12 @@ def _read_cidr(text: str) -> str:
     except ValueError:
         raise _wrong(f"{text!r} is not a network, write one such as 10.0.0.0/8 or 2001:db8::/32") from None
     raise _wrong(f"{text!r} is an address in a network, write {str(network)!r} or the address alone")
+
+
+def _folded(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """The IPv4 network where it is an IPv4-mapped one (RFC 4291 section 2.5.5.2), as clients' addresses are folded."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return network if mapped is None or network.prefixlen < 96 else IPv4Network((mapped, network.prefixlen - 96))
 
 
 def _read_by(text: str) -> str:

@@ -22,7 +22,7 @@ from dispatcher.limiting.decision import Decision
 from dispatcher.limiting.places import Place, Places, charge, expires, look
 from dispatcher.limiting.windows import FixedWindow, SlidingWindowCounter, TokenBucket, Window, moving_window
 from dispatcher.runtime import make_folder
-from dispatcher.shm.cells import MOST, Cells
+from dispatcher.shm.cells import LONGEST_SECONDS, MOST, Cells
 from dispatcher.shm.table import DEFAULT_SIZE, Stats, Table, Tag, open_table
 
 STRATEGIES: Final = ("moving-window", "fixed-window", "sliding-window-counter", "token-bucket")
@@ -203,3 +203,5 @@ def _check(limits: Sequence[RateLimitItem], strategy: str, burst: int | None) ->
     for item in limits:
         if not 1 <= item.amount <= MOST:
             raise ValueError(f"a limit is between 1 and {MOST}, not {item.amount}")
+        if max(item.amount, burst or 0) * item.get_expiry() > LONGEST_SECONDS * item.amount:
+            raise ValueError(f"{item} takes more than 100 years to give everything back")

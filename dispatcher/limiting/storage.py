@@ -29,7 +29,7 @@ from dispatcher.fields import read_size
 from dispatcher.limiting.places import Place, Places, charge, expires, forget, look
 from dispatcher.limiting.windows import FixedWindow, SlidingWindowCounter, Window, moving_window
 from dispatcher.runtime import make_folder, site_folder
-from dispatcher.shm.cells import MOST, Cells
+from dispatcher.shm.cells import LONGEST_SECONDS, MOST, Cells
 from dispatcher.shm.table import DEFAULT_SIZE, Stats, Table, open_table
 
 _SECOND: Final = 10**9
@@ -89,7 +89,7 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         with self._inside() as (counters, now):
             place = counters.places["sliding", key, MOST, expiry]
             look(counters.table, place, now)
-            window = SlidingWindowCounter(counters.table.cells, MOST, expiry * _SECOND)
+            window = SlidingWindowCounter(counters.table.cells, MOST, min(expiry, LONGEST_SECONDS) * _SECOND)
             previous, current, passed = window.counts(place.at, now) if place.at else (0, 0, 0)
         left = expiry - passed / _SECOND
         return previous, left if previous else 0.0, current, left + expiry
@@ -171,7 +171,7 @@ class _Counters:
 
     def _find(self, name: _Name) -> Place:
         kind, key, limit, seconds = name
-        window = _WINDOWS[kind](self.table.cells, min(limit, MOST), seconds * _SECOND)
+        window = _WINDOWS[kind](self.table.cells, min(limit, MOST), min(seconds, LONGEST_SECONDS) * _SECOND)
         return Place(window, self.table.tag(f"limits {kind} {key}".encode(errors="surrogatepass")))
 
 

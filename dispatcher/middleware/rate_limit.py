@@ -44,6 +44,7 @@ from dispatcher.limiting.notation import (
     Rate,
     StorageUri,
     check_strategy,
+    largest_burst,
     parse_rate,
 )
 from dispatcher.limiting.opening import SHARED, Counting, OnStorageError, default_table, open_limiter
@@ -139,6 +140,11 @@ class RateLimit:
         def _burst_has_a_bucket(cls, burst: int | None, info: ValidationInfo) -> int | None:
             if burst is not None and info.data.get("strategy", "token-bucket") != "token-bucket":
                 raise _wrong("only token-bucket has a burst, write strategy: token-bucket")
+            limits = info.data.get("limits", ())
+            if burst is not None and len(limits) > 1:
+                raise _wrong("a burst is for one limit, write an entry for each of the limits")
+            if burst is not None and limits and (most := largest_burst(parse_rate(limits[0]))) < burst:
+                raise _wrong(f"a burst of {burst} takes more than 100 years to come back, write at most {most}")
             return burst
 
         @field_validator("cost")

@@ -22,6 +22,9 @@ STATE_BYTES: Final = 64
 MOST: Final = 2**32 - 1
 """The largest `used` and `limit` that fit."""
 
+LONGEST_SECONDS: Final = 100 * 360 * 86_400
+"""The longest time ahead that is counted: a hundred years of `limits`. Nanoseconds of twice that and the uptime fit."""
+
 
 class Cells:
     """Views on a writable buffer, whose length is a multiple of 8; an index into `words` is a byte offset / 8, …"""

@@ -53,6 +53,18 @@ def test_who_waits_as_told_is_admitted_and_a_moment_earlier_is_not(tmp_path: Pat
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("amount", [5, 500, 2**32 - 1])
+def test_the_longest_window_is_counted(tmp_path: Path, strategy: str, amount: int) -> None:
+    years = Clock(100 * 366 * 86_400)  # of uptime
+    limiter = _limiter(tmp_path, f"{amount} per 100 years", clock=years, strategy=strategy)
+
+    decisions = [limiter.hit("client", amount), limiter.hit("client")]
+
+    assert [decision.allowed for decision in decisions] == [True, False]
+    assert 0 < decisions[1].retry_after < 100 * 366 * 86_400
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("limits", [("10/minute",), ("10/minute", "30/hour")], ids=["one limit", "two"])
 @pytest.mark.parametrize("cost", [1, 3])
 def test_a_hit_that_is_allowed_says_when_the_next_one_is(
@@ -124,9 +136,25 @@ def test_a_cost_of_nothing_only_looks_and_one_above_the_limit_never_fits(tmp_pat
         (("5/minute",), {"strategy": "token-bucket", "burst": 0}, "a burst is between 1 and 4294967295, not 0"),
         (("4294967296/minute",), {}, "a limit is between 1 and 4294967295, not 4294967296"),
         (("0/minute",), {}, "a limit is between 1 and 4294967295, not 0"),
+        (("5 per 101 year",), {}, "5 per 101 year takes more than 100 years to give everything back"),
+        (
+            ("1/year",),
+            {"strategy": "token-bucket", "burst": 101},
+            "1 per 1 year takes more than 100 years to give everything back",
+        ),
         (("5/minute",), {"size": 100}, "a table of counters needs at least 4096 bytes, not 100"),
     ],
-    ids=["no limit", "unknown strategy", "burst without bucket", "no burst", "too much", "nothing", "small table"],
+    ids=[
+        "no limit",
+        "unknown strategy",
+        "burst without bucket",
+        "no burst",
+        "too much",
+        "nothing",
+        "too long",
+        "too large a burst",
+        "small table",
+    ],
 )
 def test_what_cannot_be_counted_is_refused(
     tmp_path: Path, limits: tuple[str, ...], options: dict[str, object], message: str

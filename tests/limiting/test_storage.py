@@ -70,6 +70,15 @@ def test_flask_limiter_counts_in_all_processes_together(strategy: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_window_of_a_thousand_years_is_counted(place: Path, strategy: str) -> None:
+    limiter = STRATEGIES[strategy](SharedStorage("shared://"))
+    item = parse("2 per 1000 years")
+
+    assert [limiter.hit(item, "client") for _ in range(3)] == [True, True, False]
+    assert limiter.get_window_stats(item, "client").remaining == 0
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_flask_limiter_tells_what_is_left_and_until_when(strategy: str) -> None:
     headers = _flask_app(strategy).test_client().get("/").headers
 

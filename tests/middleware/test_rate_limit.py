@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 
 from dispatcher.fields import Site
 from dispatcher.limiting.decision import Decision
+from dispatcher.limiting.notation import Exempt
 from dispatcher.limiting.remote import Unavailable
 from dispatcher.limiting.shared import SharedLimiter
 from dispatcher.middleware.rate_limit import RateLimit
@@ -395,6 +396,12 @@ def test_without_a_store_requests_are_allowed_or_denied(options: dict[str, Any],
             "'99999999999999999999/second' is more than can be counted, write at most 4294967295",
             id="too much",
         ),
+        pytest.param(
+            {"limits": ["5 per 101 year"]},
+            ("limits", 0),
+            "'5 per 101 year' has a window that is too long, write at most 100 years",
+            id="too long",
+        ),
         pytest.param({"limits": []}, ("limits",), "write at least one rate, such as 50/second", id="no rate"),
         pytest.param(
             {"limits": ["5/second", "5 per 1 second"]},
@@ -451,6 +458,18 @@ def test_without_a_store_requests_are_allowed_or_denied(options: dict[str, Any],
         ),
         pytest.param(
             {"burst": 9}, ("burst",), "only token-bucket has a burst, write strategy: token-bucket", id="burst"
+        ),
+        pytest.param(
+            {"limits": ["1/year"], "strategy": "token-bucket", "burst": 101},
+            ("burst",),
+            "a burst of 101 takes more than 100 years to come back, write at most 100",
+            id="burst too large",
+        ),
+        pytest.param(
+            {"limits": ["5/second", "9/minute"], "strategy": "token-bucket", "burst": 9},
+            ("burst",),
+            "a burst is for one limit, write an entry for each of the limits",
+            id="one burst for two limits",
         ),
         pytest.param(
             {"cost": 3},
@@ -540,6 +559,9 @@ def test_the_table_is_in_the_runtime_folder_of_the_site() -> None:
         ("methods", ["post", "Purge"], ("POST", "PURGE")),
         ("status", 503, 503),
         ("ipv6_prefix", 56, 56),
+        ("exempt", {"cidrs": ["::ffff:10.0.0.0/104", "::ffff:a01:203"]}, Exempt(cidrs=("10.0.0.0/8", "10.1.2.3/32"))),
+        ("exempt", {"cidrs": ["::/0", "2001:db8::/32"]}, Exempt(cidrs=("::/0", "2001:db8::/32"))),
+        ("limits", ["5 per 100 years"], ("5 per 100 years",)),
     ],
 )
 def test_options_are_read(option: str, written: Any, read: Any) -> None:
