@@ -1,19 +1,23 @@
 """`server:` → gunicorn's settings under gunicorn's own names, checked by gunicorn's own validators.
 
-Relative paths start at the folder of the config file, also in ``bind: unix:run/site.sock``.
+Relative paths start at the folder of the config file, also in ``bind: unix:run/site.sock``. `read_server` looks at
+what is written alone; `find_obstacles` looks whether a server could start with it here and now.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import stat
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from gunicorn import util
-from gunicorn.config import KNOWN_SETTINGS
+from gunicorn.config import KNOWN_SETTINGS, validate_user
 from gunicorn.config import Config as GunicornConfig
+from gunicorn.workers import SUPPORTED_WORKERS
 
 from dispatcher.fields import below
 from dispatcher.suggestions import suggest
@@ -44,6 +48,12 @@ _OF_TEXT: Final = (
     *("validate_string", "validate_chdir", "validate_class", "validate_statsd_address"),
     *("validate_string_to_addr_list", "validate_string_to_list"),
 )
+_FILES: Final = ("certfile", "keyfile", "ca_certs", "logconfig", "logconfig_json")  # that are read
+_MADE: Final = ("pidfile", "errorlog", "accesslog")  # that are made in a folder, and the folder is not
+_FOLDERS: Final = ("worker_tmp_dir", "tmp_upload_dir")
+_CLASSES: Final = {"worker_class": "gunicorn.workers", "logger_class": "gunicorn.loggers"}
+_PACKAGES: Final = {"gevent": "gevent", "gevent_wsgi": "gevent", "gevent_pywsgi": "gevent", "tornado": "tornado"}
+_LONGEST_SOCKET: Final = 107  # bytes, sun_path in unix(7) without its end
 _KNOWN: Final = {setting.name: setting for setting in KNOWN_SETTINGS}
 
 
@@ -62,6 +72,88 @@ def read_server(settings: Mapping[str, Any], *, root: Path) -> tuple[dict[str, A
         except ValueError as error:
             mistakes.append(Mistake((name,), str(error)))
     return read, mistakes
+
+
+def environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that gunicorn's workers find in their environment by `raw_env`."""
+    raw = settings.get("raw_env", ())
+    return dict(one.split("=", 1) for one in ([raw] if isinstance(raw, str) else raw))
+
+
+def user(settings: Mapping[str, Any]) -> int:
+    """The user id of the workers."""
+    found: int = validate_user(settings.get("user"))
+    return found
+
+
+def find_obstacles(settings: Mapping[str, Any]) -> list[Mistake]:
+    """What would stop a server with these settings, as `read_server` gives them: files, folders and classes that are
+    not there. Classes of the site's own code are imported, as gunicorn does in its master."""
+    found = [Mistake((name,), what) for name, value in settings.items() if (what := _obstacle(name, value))]
+    bind = settings.get("bind", ())
+    for index, address in enumerate([bind] if isinstance(bind, str) else bind):
+        if what := _socket_obstacle(address):
+            found.append(Mistake(("bind",) if isinstance(bind, str) else ("bind", index), what))
+    return found
+
+
+def _obstacle(name: str, value: Any) -> str:
+    if name in _CLASSES:
+        return _class_obstacle(name, value)
+    if not isinstance(value, str) or value == "-":
+        return ""
+    if name in _FILES and _mode(Path(value)) is None:
+        return f"there is no file {value}"
+    if name in _FOLDERS and not _is_folder(Path(value)):
+        return f"there is no folder {value}; make it"
+    if name in _MADE:
+        return _place_obstacle(Path(value))
+    return ""
+
+
+def _place_obstacle(path: Path) -> str:
+    """Why no file can be made there."""
+    if not _is_folder(path.parent):
+        return f"there is no folder {path.parent}; make it, because gunicorn does not"
+    return f"{path} is a folder, name a file in it" if _mode(path) == stat.S_IFDIR else ""
+
+
+def _socket_obstacle(address: str) -> str:
+    if not address.startswith("unix:/"):
+        return ""
+    path = Path(address.removeprefix("unix:"))
+    if len(bytes(path)) > _LONGEST_SOCKET:
+        return f"the path of a socket has at most {_LONGEST_SOCKET} bytes, and {path} has {len(bytes(path))}"
+    return _place_obstacle(path)
+
+
+def _is_folder(path: Path) -> bool:
+    return _mode(path) in (stat.S_IFDIR, 0)
+
+
+def _mode(path: Path) -> int | None:
+    """The kind of file that `path` is, None if there is none, 0 if this user may not know; a server may be started by
+    another."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return 0
+
+
+def _class_obstacle(name: str, text: str) -> str:
+    package = _PACKAGES.get(text, "")
+    if package and importlib.util.find_spec(package) is None:
+        return f"{text!r} needs the package {package!r}, install it"
+    if package or (name == "logger_class" and text == "simple"):
+        return ""
+    try:
+        util.load_class(text, section=_CLASSES[name])
+    except Exception as error:  # noqa: BLE001  # an import may raise anything, and gunicorn wraps that in a traceback
+        why = str(error).rstrip(" \n]").rpartition("\n")[2]
+        return f"no class can be loaded from {text!r}: {why}"
+    return ""
 
 
 def _why_refused(name: str) -> str:
@@ -98,6 +190,10 @@ def _check(gunicorn: GunicornConfig, name: str, value: Any) -> None:
     if name == "bind":
         for address in [value] if isinstance(value, str) else value:
             _check_address(address)
+    if name == "worker_class":
+        _check_worker_class(value)
+    if name == "raw_env":
+        _check_variables(value)
     try:
         gunicorn.set(name, value)
     except Exception as error:  # noqa: BLE001  # whatever a validator of gunicorn raises is its message
@@ -131,6 +227,19 @@ def _number_meant(value: Any) -> str:
 
 def _is_text_or_list_of_it(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+
+
+def _check_worker_class(name: str) -> None:
+    if name == "asgi":
+        raise ValueError("this class of workers serves ASGI apps, and a site is a WSGI app; write gthread")
+    if "." not in name and ":" not in name and name not in SUPPORTED_WORKERS:
+        raise ValueError(f"no worker class{suggest(name, SUPPORTED_WORKERS, also='or write package.module.Class')}")
+
+
+def _check_variables(value: Any) -> None:
+    for one in [value] if isinstance(value, str) else value:
+        if "=" not in one.lstrip("="):
+            raise ValueError(f"expected NAME=value, got {one!r}")
 
 
 def _check_address(address: str) -> None:
