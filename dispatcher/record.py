@@ -27,12 +27,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from dispatcher import runtime
+from dispatcher import owner, runtime
 from dispatcher.config import Contents
 
 _RUN: Final = re.compile(r"run-(\d+)-(\d+)")
@@ -139,6 +140,22 @@ class Worker:
         return Process(self.pid, self.started).is_alive
 
 
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+_Method = Callable[Concatenate["Records", _Given], _Found]
+
+
+def _as_owner(method: _Method[_Given, _Found]) -> _Method[_Given, _Found]:
+    """The method with the rights of the user of the workers, where root's master calls it."""
+
+    @wraps(method)
+    def run(self: Records, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
+        with owner.acting_for(self.folder):
+            return method(self, *args, **kwargs)
+
+    return run
+
+
 class Records:
     """The records of one run; `folder` is the site's runtime folder, `master` the process that lives as long as it."""
 
@@ -154,6 +171,7 @@ class Records:
     def _active_file(self) -> Path:
         return self._folder / "active.json"
 
+    @_as_owner
     def active_stamp(self) -> tuple[int, int]:
         """A value that changes whenever something is activated; zeros before that."""
         try:
@@ -162,45 +180,57 @@ class Records:
             return 0, 0
         return status.st_ino, status.st_mtime_ns
 
+    @_as_owner
     def active(self) -> Active | None:
         found = _read(self._active_file)
         return None if found is None else Active(_contents(found), found["since"], tuple(found["waiting"]))
 
+    @_as_owner
     def activate(self, active: Active) -> None:
         _write(self._active_file, _plain(active))
 
+    @_as_owner
     def activate_first(self, active: Active) -> None:
         """As `activate`, but the first one of the run stays."""
         _write(self._active_file, _plain(active), replace=False)
 
+    @_as_owner
     def rejected(self) -> Rejected | None:
         found = _read(self._folder / "rejected.json")
         return None if found is None else Rejected(**{**found, **dict(_tuples(found, "stamp", "problems"))})
 
+    @_as_owner
     def reject(self, rejected: Rejected) -> None:
         _write(self._folder / "rejected.json", asdict(rejected))
 
+    @_as_owner
     def forget_rejected(self) -> None:
         (self._folder / "rejected.json").unlink(missing_ok=True)
 
+    @_as_owner
     def failing(self) -> dict[str, Failing]:
         """The mounts that are waiting and have been tried, by key."""
         found = _read(self._folder / "failing.json") or {}
         return {key: Failing(**{**one, "problems": tuple(one["problems"])}) for key, one in found.items()}
 
+    @_as_owner
     def write_failing(self, failing: Mapping[str, Failing]) -> None:
         _write(self._folder / "failing.json", {key: asdict(one) for key, one in failing.items()})
 
+    @_as_owner
     def hold(self) -> None:
         """Have no worker change what it serves, until `let_go`: the master is about to replace them."""
         _write(self._folder / "held.json", {})
 
+    @_as_owner
     def let_go(self) -> None:
         (self._folder / "held.json").unlink(missing_ok=True)
 
+    @_as_owner
     def is_held(self) -> bool:
         return (self._folder / "held.json").exists()
 
+    @_as_owner
     def workers(self) -> list[Worker]:
         """The workers that have written what they serve, by pid; also those that have ended since by a kill."""
         files = (self._folder / "workers").glob("*.json")
@@ -208,15 +238,18 @@ class Records:
         workers = [Worker(**{**one, "mounts": tuple(MountState(**mount) for mount in one["mounts"])}) for one in found]
         return sorted(workers, key=lambda worker: worker.pid)
 
+    @_as_owner
     def write_worker(self, worker: Worker) -> None:
         _write(self._worker_file(worker.pid), asdict(worker))
 
+    @_as_owner
     def remove_worker(self, pid: int) -> None:
         self._worker_file(pid).unlink(missing_ok=True)
 
     def _worker_file(self, pid: int) -> Path:
         return self._folder / "workers" / f"{pid}.json"
 
+    @_as_owner
     def lock(self, name: str = "reload") -> Lock | None:
         """The lock of whoever tries a new content, or of another `name`; None while another process holds it."""
         runtime.make_folder(self._folder)
@@ -228,6 +261,7 @@ class Records:
             return None
         return Lock(handle)
 
+    @_as_owner
     def remove(self) -> None:
         """At the end of the run: remove all of it; the config and its `.env` lie nowhere else afterwards."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -46,13 +46,25 @@ class Start:
     fatal: tuple[str, ...] = ()
 
 
-def begin(site: Config, contents: Contents, records: Records) -> Start:
+def _stay() -> None:
+    """Children are as their parent."""
+
+
+def begin(
+    site: Config,
+    contents: Contents,
+    records: Records,
+    *,
+    become: Callable[[], object] = _stay,
+) -> Start:
     """Try the mounts of `site`, which was read from `contents`, and make it the active one of the run of `records`.
+
+    `become` is called in each child before it loads anything, to make it the user that the workers are.
 
     A DispatcherError where nothing is to be served: the middleware is wrong, no app can be loaded, or one cannot and
     the site is strict.
     """
-    found = try_mounts(site)
+    found = try_mounts(site, become=become)
     if found.fatal:
         raise ConfigError(Problem(text) for text in found.fatal)
     if found.failed and (site.strict or len(found.failed) == len(site.mounts)):
@@ -66,20 +78,24 @@ def begin(site: Config, contents: Contents, records: Records) -> Start:
 
 
 def try_mounts(
-    site: Config, *, patience: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic
+    site: Config,
+    *,
+    patience: float = PATIENCE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+    become: Callable[[], object] = _stay,
 ) -> Start:
     """Load every mount of `site` on trial. With ``strict: true`` each is waited for as long as its `load_timeout`."""
-    return _Tries(site, patience, clock).run()
+    return _Tries(site, patience, clock, become).run()
 
 
 class _Child:
     """A process that loads the mounts `keys` one after the other, and says so."""
 
-    def __init__(self, site: Config, keys: Collection[str], now: float) -> None:
+    def __init__(self, site: Config, keys: Collection[str], now: float, become: Callable[[], object]) -> None:
         self.reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _work(site, keys, writer)
+            _work(site, keys, writer, become)
         os.close(writer)
         self.begin("", now)
         self.walks = True  # it goes on to the next mount
@@ -123,10 +139,11 @@ class _Child:
 class _Tries:
     """The children and what they have found out."""
 
-    def __init__(self, site: Config, patience: float, clock: Callable[[], float]) -> None:
+    def __init__(self, site: Config, patience: float, clock: Callable[[], float], become: Callable[[], object]) -> None:
         self._site = site
         self._mounts = {mount.key: mount for mount in site.mounts}
         self._clock = clock
+        self._become = become
         self._began = clock()
         self._patience = patience
         self._untouched = list(self._mounts)
@@ -158,7 +175,7 @@ class _Tries:
         return waited >= self._patience and not at_work
 
     def _walk(self) -> None:
-        self._children.append(_Child(self._site, self._untouched, self._clock()))
+        self._children.append(_Child(self._site, self._untouched, self._clock(), self._become))
 
     def _walk_on(self) -> None:
         """Have a new child go on with the mounts that nobody has begun with, if no other child does."""
@@ -227,7 +244,7 @@ class _Tries:
         self._walk_on()
 
 
-def _work(site: Config, keys: Collection[str], writer: int) -> NoReturn:
+def _work(site: Config, keys: Collection[str], writer: int, become: Callable[[], object]) -> NoReturn:
     """In the child: load `keys`, and end without the exit handlers and threads that the apps may have brought."""
 
     def say(message: Mapping[str, Any]) -> None:
@@ -238,6 +255,7 @@ def _work(site: Config, keys: Collection[str], writer: int) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):  # what the apps print as they load, they print again in the worker
             os.dup2(nowhere, stream)
+        become()
         waiting = {mount.key for mount in site.mounts}.difference(keys)
         compose.assemble(site, waiting=waiting, begin=lambda key: say({"begin": key}), done=lambda one: say(_done(one)))
         say({"end": True})

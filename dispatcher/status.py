@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dispatcher import config, record, runtime
+from dispatcher import catalog, config, owner, record, runtime, serversettings
 from dispatcher.errors import DispatcherError
 from dispatcher.record import Failing, MountState, Records, Rejected, Worker
 
@@ -49,6 +49,21 @@ class Status:
 
 def find(file: Path) -> Records | None:
     """The records of the server that serves the site of `file`, started by this user; the latest if there are two."""
+    return _latest(file) or _of_workers(file)
+
+
+def _of_workers(file: Path) -> Records | None:
+    """For root: what is found where the config names another user for the workers. Nobody else's records are looked
+    at, because they could name any process as the server that is to be sent a signal."""
+    try:
+        uid = serversettings.user(config.read(file, options=catalog.OPTIONS).server)
+    except DispatcherError:
+        return None
+    with owner.acting_as(uid):
+        return _latest(file)
+
+
+def _latest(file: Path) -> Records | None:
     found = [one for folder in runtime.site_folders(file) for one in record.runs(folder) if one.master.is_alive]
     return max(found, key=lambda one: one.master.started, default=None)
 

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from gunicorn.arbiter import Arbiter
 
+import dispatcher
 from dispatcher import server
+from dispatcher.errors import ConfigError
 from tests import sites
 from tests.serving import DISPATCHER, GUNICORN, run, serving, wait_until, write_site
 
@@ -61,14 +67,40 @@ def test_a_wrong_config_ends_the_process_with_its_problems(
     assert "midleware: unknown key, did you mean 'middleware'?" in capsys.readouterr().err
 
 
+def called_by_gunicorn(function: Callable[[], object]) -> object:
+    """Call it as code of gunicorn's master module does."""
+    namespace: dict[str, Any] = {"__name__": Arbiter.__module__}
+    exec("def call(function): return function()", namespace)
+    return namespace["call"](function)
+
+
 def test_a_worker_that_cannot_load_ends_with_the_code_that_stops_the_master(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        server.load_stack(tmp_path / "config.yaml")
+        called_by_gunicorn(lambda: server.load_stack(tmp_path / "config.yaml"))
 
     assert caught.value.code == 3
     assert "no such file" in capsys.readouterr().err
+
+
+def test_elsewhere_the_error_is_raised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DISPATCHER_CONFIG", str(tmp_path / "config.yaml"))
+
+    with pytest.raises(ConfigError, match="no such file"):
+        hasattr(dispatcher, "app")
+
+
+def test_an_obstacle_ends_the_start_with_its_place(
+    tmp_path: Path, environ: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = sites.write(tmp_path, "server: {keyfile: no.pem}\nmounts: {}\n")
+
+    with pytest.raises(SystemExit) as caught:
+        server.gunicorn_settings(file)
+
+    assert caught.value.code == 1
+    assert f"config.yaml:1:19: server.keyfile: there is no file {tmp_path}/no.pem" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -117,6 +149,28 @@ def test_a_mount_that_cannot_load_is_said_once_at_the_start(tmp_path: Path) -> N
     assert site.printed().count("(this mount answers 503, the others serve)") == 1
 
 
+@pytest.mark.parametrize(
+    ("log", "in_log"),
+    [
+        pytest.param("logging: {console: true}", 0, id="the console alone"),
+        pytest.param("logging: {file: app.log}", 1, id="a file and the console"),
+        pytest.param("logging: {file: app.log, console: false}", 1, id="a file alone"),
+    ],
+)
+def test_wherever_the_log_goes_the_terminal_has_it_once(tmp_path: Path, log: str, in_log: int) -> None:
+    config = f"server: {{workers: 2}}\n{log}\nmounts: {{/: 'hello:app', /bad: 'bad:app'}}\n"
+    file = tmp_path / "app.log"
+
+    with serving(write_site(tmp_path, config, hello=HELLO, bad="1 / 0")) as site:
+        wait_until(lambda: len(site.workers()) == 2 and (not in_log or file.exists()))
+        wait_until(lambda: "mounts./bad.app" in site.printed())
+        said = site.printed()
+
+    assert said.count("mounts./bad.app: importing 'bad' raised ZeroDivisionError") == 1
+    assert "Traceback" in said or in_log
+    assert (file.read_text().count("Traceback") if file.exists() else 0) == in_log
+
+
 def test_a_stop_for_a_wrong_app_leaves_no_pidfile(tmp_path: Path) -> None:
     write_site(tmp_path, "server: {pidfile: site.pid, bind: '127.0.0.1:0'}\nmounts: {/: 'hello:ap'}\n", hello=HELLO)
 
@@ -132,8 +186,31 @@ def test_a_stop_for_a_wrong_app_leaves_no_pidfile(tmp_path: Path) -> None:
     [
         pytest.param(("127.0.0.1", 0), None, id="free"),
         pytest.param(("203.0.113.9", 80), "this machine has no such address", id="not of this machine"),
+        pytest.param(("127.0.0.1", 99999), "a port is at most 65535", id="no port"),
         pytest.param(("no such host", 80), "no such host (Name or service not known)", id="no host"),
     ],
 )
 def test_what_cannot_be_listened_on_is_said(address: tuple[str, int], reason: str | None) -> None:
     assert server._cannot_bind(address) == reason
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "may"),
+    [
+        pytest.param((1000, 1000), (1000, 1000), True, id="itself"),
+        pytest.param((1000, 1000), (1001, 1000), False, id="another user"),
+        pytest.param((1000, 1000), (1000, 1001), False, id="another group"),
+        pytest.param((0, 0), (1000, 1000), True, id="root may"),
+    ],
+)
+def test_only_root_may_have_workers_of_another_user(
+    monkeypatch: pytest.MonkeyPatch, own: tuple[int, int], wanted: tuple[int, int], may: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: own[0])
+    monkeypatch.setattr(os, "getegid", lambda: own[1])
+    arbiter: Any = SimpleNamespace(cfg=SimpleNamespace(uid=wanted[0], gid=wanted[1]))
+    what = (
+        "dispatcher: only root can have workers of another user or group; start it as root, or without these settings"
+    )
+
+    assert server._wrong_user(arbiter) == (None if may else what)
