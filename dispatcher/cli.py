@@ -7,19 +7,23 @@ site is not being served.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from dispatcher import catalog, checks, compose, config, reloading, routes, server, status
-from dispatcher.errors import DispatcherError
+from dispatcher import catalog, checks, compose, config, reloading, routes, server, serversettings, status
+from dispatcher.config import Config
+from dispatcher.errors import DispatcherError, Problem
 from dispatcher.routes import Route
 from dispatcher.version import __version__
 
@@ -52,25 +56,41 @@ def serve(file: Path | None, bind: tuple[str, ...], workers: int | None) -> int:
     dispatcher serve
     dispatcher serve --bind 127.0.0.1:9000 --workers 4
     """
-    overrides: dict[str, Any] = {"bind": list(bind)} if bind else {}
+    overrides = _listening_on(bind)
     if workers is not None:
         overrides["workers"] = workers
     server.Server(file, overrides).run()
     return 0
 
 
+def _listening_on(bind: tuple[str, ...]) -> dict[str, Any]:
+    """`--bind` as gunicorn's setting, under the same rules as in the file; paths start at the working directory."""
+    settings, mistakes = serversettings.read_server({"bind": list(bind)} if bind else {}, root=Path.cwd())
+    for mistake in mistakes or serversettings.find_obstacles(settings):
+        raise click.BadParameter(mistake.what, param_hint="'--bind'")
+    return settings
+
+
 @cli.command()
 @config_option
 def check(file: Path | None) -> int:
     """Say everything about the site that can be known without serving it."""
-    stack = _build(file)
-    problems = checks.check(stack)
-    for problem in problems:
+    with _site(file) as site:
+        problems = server.obstacles(site)
+        try:
+            problems += checks.check(compose.build(site))
+        except DispatcherError as error:
+            problems += error.problems
+    for problem in sorted(problems, key=_line):
         click.echo(problem, err=True)
     if problems:
         return 1
-    click.echo(f"{stack.config.file.name}: ok, {_count(len(stack.mounts), 'mount')}")
+    click.echo(f"{site.file.name}: ok, {_count(len(site.mounts), 'mount')}")
     return 0
+
+
+def _line(problem: Problem) -> int:
+    return problem.place.line if problem.place else 0
 
 
 @cli.command("routes")
@@ -85,8 +105,9 @@ def list_routes(file: Path | None, as_json: bool, mount: str | None, sort: str) 
     dispatcher routes --mount /todos
     dispatcher routes --json | jq '.[].path'
     """
-    stack = _build(file)
-    found = _sorted(_of_mount(stack, routes.list_routes(stack), mount), sort)
+    with _site(file) as site:
+        stack = compose.build(site)
+        found = _sorted(_of_mount(stack, routes.list_routes(stack), mount), sort)
     if as_json:
         click.echo(json.dumps([asdict(route) for route in found], indent=2))
     else:
@@ -168,8 +189,14 @@ def _duration(seconds: float) -> str:
     return " ".join(f"{number}{unit}" for number, unit in parts[first : first + 2])
 
 
-def _build(file: Path | None) -> compose.Stack:
-    return compose.build(config.read(file or server.config_file(), options=catalog.OPTIONS))
+@contextmanager
+def _site(file: Path | None) -> Iterator[Config]:
+    """The site to be built in this process, with the environment that workers have. What is made in its runtime folder
+    goes at the end, and what the apps print is kept out of the output."""
+    with TemporaryDirectory(prefix="dispatcher-") as folder, redirect_stdout(sys.stderr):
+        site = config.read(file or server.config_file(), options=catalog.OPTIONS, runtime_folder=Path(folder) / "site")
+        os.environ.update(serversettings.environment(site.server))
+        yield site
 
 
 def _of_mount(stack: compose.Stack, found: list[Route], mount: str | None) -> list[Route]:

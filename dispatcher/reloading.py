@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from dispatcher import catalog, config, status
+from dispatcher import catalog, config, serversettings, status
 from dispatcher.errors import DispatcherError
 from dispatcher.record import Records, Rejected
 from dispatcher.status import Status
@@ -27,7 +27,12 @@ def check(file: Path, records: Records) -> Sequence[str]:
     except DispatcherError as error:
         return [str(problem) for problem in error.problems]
     failing = {mount.key for worker in records.workers() for mount in worker.mounts if mount.state != "serving"}
-    outcome = try_all(site, contents, [mount.key for mount in site.mounts], environ=os.environ)
+    outcome = try_all(
+        site,
+        contents,
+        [mount.key for mount in site.mounts],
+        environ={**os.environ, **serversettings.environment(site.server)},
+    )
     bad = [key for key in outcome.failed if key not in failing or site.strict]
     return [*outcome.fatal, *(text for key in bad for text in outcome.failed[key].texts())]
 

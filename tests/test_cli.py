@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from dispatcher import cli
+from dispatcher import cli, runtime
 from dispatcher.version import __version__
 from tests import sites
 from tests.serving import DISPATCHER, run
@@ -107,6 +109,100 @@ def test_a_config_elsewhere_is_named_by_option_or_environment(
     assert dispatcher(monkeypatch, "check") == 1
     monkeypatch.setenv("DISPATCHER_CONFIG", str(site / "config.yaml"))
     assert dispatcher(monkeypatch, "check") == 0
+
+
+@pytest.mark.parametrize("command", ["check", "routes"])
+def test_nothing_is_left_behind(
+    site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, command: str
+) -> None:
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    (site / "config.yaml").write_text(f"middleware: [{{rate_limit: {{limits: [5/second]}}}}]\n{CONFIG}")
+
+    assert dispatcher(monkeypatch, command) == 0
+
+    assert not runtime.site_folder(site / "config.yaml").exists()
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_apps_print_is_kept_out_of_the_output(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site / "loud_app.py").write_text("print('loud')\n" + APPS)
+    (site / "config.yaml").write_text("mounts: {/: 'loud_app:plain'}\n")
+
+    assert dispatcher(monkeypatch, "routes", "--json") == 0
+
+    captured = capsys.readouterr()
+    assert [route["path"] for route in json.loads(captured.out)] == ["/<path>"]
+    assert captured.err == "loud\n"
+
+
+def test_apps_find_the_environment_that_workers_have(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLI_NEEDED", "from the shell")
+    (site / "needy_app.py").write_text("import os\nassert os.environ['CLI_NEEDED'] == 'yes'\n" + APPS)
+    (site / "config.yaml").write_text(
+        "server: {raw_env: ['CLI_NEEDED=yes']}\nmounts: {/: 'needy_app:plain'}\n",
+    )
+
+    assert dispatcher(monkeypatch, "check") == 0
+    assert capsys.readouterr().out == "config.yaml: ok, 1 mount\n"
+
+
+def test_check_says_what_would_stop_the_start_with_the_rest(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site / "config.yaml").write_text("mounts: {/: 'shop_apps:nothing'}\nserver: {certfile: no.pem}\n")
+
+    assert dispatcher(monkeypatch, "check") == 1
+
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(" ")]
+    assert lines == [
+        "config.yaml:1:13: mounts./.app: module 'shop_apps' has no attribute 'nothing'",
+        f"config.yaml:2:20: server.certfile: there is no file {site}/no.pem",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bind", "what"),
+    [
+        pytest.param(
+            "127.0.0.1:99999", "the port of '127.0.0.1:99999' is out of range; write one up to 65535", id="far"
+        ),
+        pytest.param("8093", "a port stands after its host, write 127.0.0.1:8093", id="a port alone"),
+        pytest.param("unix:no/x", "there is no folder {site}/no; make it, because gunicorn does not", id="no folder"),
+    ],
+)
+def test_an_address_that_cannot_be_is_an_error_of_the_command_line(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bind: str, what: str
+) -> None:
+    assert dispatcher(monkeypatch, "serve", "--bind", bind) == 2
+    assert f"Error: Invalid value for '--bind': {what.format(site=site)}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "args", "said"),
+    [
+        pytest.param("127.0.0.1:1", ("--bind", "127.0.0.1:{port}"), "dispatcher: ", id="on the command line"),
+        pytest.param("[127.0.0.1:0, 127.0.0.1:{port}]", (), "config.yaml:1:30: server.bind[2]: ", id="in the file"),
+    ],
+)
+def test_an_address_that_is_taken_is_said_where_it_stands(
+    site: Path, written: str, args: tuple[str, ...], said: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (site / "config.yaml").write_text(f"server: {{bind: {written.format(port=port)}}}\n{CONFIG}")
+
+        done = run(site, *DISPATCHER, "serve", *(arg.format(port=port) for arg in args))
+
+    what = f"cannot listen on 127.0.0.1:{port}: another process listens there; stop it, or choose another port"
+    assert done.returncode == 1
+    assert said + what in done.stderr.splitlines()
 
 
 def test_the_version_is_printed(
