@@ -61,6 +61,8 @@ def charge(table: Table, place: Place, now: int, cost: int) -> None:
     # Compared once more: making room for another limit of the same hit may just have taken the cell.
     if not place.at or table.cells.words[place.at >> 3] != place.first:
         place.at, place.used = table.claim((place.first, place.second), place.window.capacity, now), 0
+    elif not place.used:
+        table.renew(place.at, place.window.capacity)
     place.window.charge(place.at, now, place.used, cost)
 
 

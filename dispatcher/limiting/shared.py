@@ -164,6 +164,7 @@ def _decide(table: Table, place: _Place, now: int, cost: int) -> tuple[bool, int
 def _wait(table: Table, place: _Place, now: int, cost: int) -> int:
     if cost > place.window.capacity:
         return place.limit.window_ns
+    table.note_denial(place.at)
     wait = place.window.wait(place.at, now, cost)
     if cost == 1:  # remembered, because a client over its limit may knock a thousand times a second
         place.full_until, place.full_as = now + wait, expires(table, place)

@@ -130,7 +130,10 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
                 table.note_death()
             now = int(time.monotonic() * _SECOND)
             used = look(table, place, now)
-            if amount and used + amount <= place.window.capacity:
+            if used + amount > place.window.capacity:
+                if place.at:
+                    table.note_denial(place.at)
+            elif amount:
                 charge(table, place, now, amount)
         finally:
             table.release()

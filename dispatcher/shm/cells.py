@@ -3,7 +3,7 @@
     0   tag      16 bytes  whose counter this is: a keyed hash
     16  expires  u64       from this time on (ns, monotonic) the cell says nothing and may be given to another key
     24  used     u32       how much of `limit` is used, as far as its last change knew: what eviction goes by
-    28  limit    u32
+    28  limit    u32       0 once a hit was denied, which makes it the last to be evicted
     32  state    64 bytes  the strategy's own
 
 A process may be killed between any two writes. Each write is one aligned store, so no field is ever half written,

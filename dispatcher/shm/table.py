@@ -3,7 +3,7 @@
 A key is hashed to 16 bytes with the table's secret, so nobody outside can choose keys that collide. It may live in
 either of two buckets of eight cells, and a new key goes to the emptier one: so both are seldom full before the table is
 three quarters full. A cell whose time is over is free; nothing has to clean up. In full buckets the least used counter
-(used / limit) makes room, of equals the one that ends first: a client over its limit is the last to be forgotten.
+(used / limit) makes room, of equals the one that ends first: but whoever was denied is the last to be forgotten.
 
 Everything but `tag` and `stats` is called with the mutex held (`acquire`, `release`, used as `mutex.py` says).
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import mmap
 import secrets
 import struct
@@ -30,7 +31,7 @@ Tag = tuple[int, int]
 DEFAULT_SIZE: Final = 16 * 2**20
 SMALLEST: Final = 4096
 
-_LAYOUT: Final = 1  # a new number whenever a byte changes its meaning: mapped files of older versions are replaced
+_LAYOUT: Final = 2  # a new number whenever a byte changes its meaning: mapped files of older versions are replaced
 _SECRET: Final = HEADER + Mutex.SIZE
 _SECRET_BYTES: Final = 32
 _EVICTIONS: Final = (_SECRET + _SECRET_BYTES) // 8  # from here on indexes of 8-byte words
@@ -42,6 +43,7 @@ _BUCKET: Final = CELL * _WAYS
 _HEADS: Final = struct.Struct("=" + "QQQII64x" * _WAYS)
 _FIELDS: Final = 5
 _PAIR: Final = struct.Struct("=QQ")
+_DENIED: Final = math.inf
 _WARN_EVERY_NS: Final = 60 * 10**9
 
 _log: Final = logging.getLogger("dispatcher.limiter")
@@ -129,6 +131,14 @@ class Table:
         self.cells.ints[(at >> 2) + 7] = min(limit, MOST)
         return at
 
+    def note_denial(self, at: int) -> None:
+        """Remember that the cell's client was denied: it is the last one to make room, until `claim` or `renew`."""
+        self.cells.ints[(at >> 2) + 7] = 0
+
+    def renew(self, at: int, limit: int) -> None:
+        """Forget a denial, as the cell, which counts nothing at the moment, is about to be charged."""
+        self.cells.ints[(at >> 2) + 7] = limit
+
     def note_death(self) -> None:
         """Count that a process died inside; by the order of its writes there is nothing to repair (`cells.py`)."""
         self.cells.words[_REPAIRS] += 1
@@ -171,7 +181,10 @@ class Table:
         start = _CELLS + half % self._buckets * _BUCKET
         heads = _HEADS.unpack_from(self.buffer, start)
         ranks = zip(heads[3::_FIELDS], heads[4::_FIELDS], heads[2::_FIELDS], strict=True)
-        return min((used / limit, end, start + way * CELL) for way, (used, limit, end) in enumerate(ranks))
+        return min(
+            (used / limit if limit else _DENIED, end, start + way * CELL)
+            for way, (used, limit, end) in enumerate(ranks)
+        )
 
     def _note_eviction(self, now: int) -> None:
         words = self.cells.words

@@ -214,6 +214,42 @@ def test_two_hundred_thousand_clients_fit_into_the_table_and_one_over_its_limit_
     assert len(limiter._counters.places.known) <= 1024
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("flood", ["1/day", "5/minute", "50/second"])
+def test_keys_that_come_once_do_not_flush_out_who_is_over_its_limit(tmp_path: Path, strategy: str, flood: str) -> None:
+    now = 1000.0
+
+    def limiter(*limits: str) -> SharedLimiter:
+        items = tuple(map(parse, limits))
+        return SharedLimiter(tmp_path / "limiter", items, strategy=strategy, size=2**16, clock=lambda: now)
+
+    login, site, flooded = limiter("5/minute"), limiter("5/hour", "9/day"), limiter(flood)
+    for one in (login, site):
+        _admitted(one, 6)
+
+    for number in range(5000):
+        flooded.hit(f"client {number}")
+
+    assert [one.hit("client").allowed for one in (login, site)] == [False, False]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_who_has_waited_is_a_client_like_others_again(tmp_path: Path, strategy: str) -> None:
+    now = [1000.0]
+    limiter = SharedLimiter(
+        tmp_path / "limiter", (parse("5/minute"),), strategy=strategy, size=2**16, clock=lambda: now[0]
+    )
+    _admitted(limiter, 6)
+    now[0] += 120
+    limiter.hit("client")
+
+    for number in range(5000):
+        for _ in range(2):
+            limiter.hit(f"client {number}")
+
+    assert limiter.hit("client").remaining == 4
+
+
 def test_when_the_file_is_replaced_the_limiter_follows_within_a_second(tmp_path: Path) -> None:
     now = [1000.0]
     limiter = SharedLimiter(tmp_path / "limiter", (parse("10/hour"),), size=2**16, clock=lambda: now[0])

@@ -87,6 +87,23 @@ def test_of_those_that_matter_the_least_used_makes_room_and_who_is_over_its_limi
     assert table.stats(NOW).evictions == 1008 - 40
 
 
+def test_who_was_denied_stays_though_others_use_as_much_and_end_later(table: Table) -> None:
+    over = [table.tag(b"over %d" % number) for number in range(4)]
+    for tag in over:
+        table.note_denial(_count(table, tag, used=5, until=NOW + 2))
+    for number in range(1000):
+        _count(table, table.tag(b"%d" % number), used=10)
+    while_denied = [table.find(tag) for tag in over]
+
+    for at in while_denied:
+        table.renew(at, 10)
+    for number in range(1000, 2000):
+        _count(table, table.tag(b"%d" % number), used=10)
+
+    assert all(while_denied)
+    assert not any(table.find(tag) for tag in over)
+
+
 def test_of_equals_the_one_that_ends_first_makes_room(table: Table) -> None:
     tags = [table.tag(b"%d" % number) for number in range(1000)]
     for number, tag in enumerate(tags):
