@@ -2,7 +2,8 @@
 
 `configure` is called once in each process that answers requests. `preserved` goes around everything that may run an
 app's own code at import: an app that calls `logging.config.dictConfig` there closes and removes the handlers of
-everybody and disables every logger that exists. That is undone; what it did to loggers by their name stays.
+everybody and disables every logger that exists. That is undone; what it did to loggers by their name stays. An app
+that does it later, while it answers a request, does not get rid of our handlers either.
 """
 
 from __future__ import annotations
@@ -46,6 +47,24 @@ class RequestFormatter(logging.Formatter):
         return super().format(record).translate(_CONTROL)
 
 
+class _Handlers(list[logging.Handler]):
+    """The root logger's handlers, of which ours are not removed by those who remove all, as `dictConfig` does.
+
+    To look after each request whether they are still there would cost every request, and find it out too late.
+    """
+
+    def remove(self, handler: logging.Handler) -> None:
+        if not _is_ours(handler):
+            super().remove(handler)
+
+    def clear(self) -> None:
+        self[:] = [handler for handler in self if _is_ours(handler)]
+
+
+def _is_ours(handler: logging.Handler) -> bool:
+    return isinstance(handler.formatter, RequestFormatter)
+
+
 def configure(options: Logging) -> None:
     """Give the root logger the file and the console of `options`, in place of those of an earlier call."""
     root = logging.getLogger()
@@ -57,10 +76,10 @@ def configure(options: Logging) -> None:
     formatter = RequestFormatter(options.format or FORMAT)
     for handler in handlers:
         handler.setFormatter(formatter)
-    for old in [one for one in root.handlers if isinstance(one.formatter, RequestFormatter)]:
-        root.removeHandler(old)
-        old.close()
-    root.handlers[:0] = handlers
+    old = [handler for handler in root.handlers if _is_ours(handler)]
+    root.handlers = _Handlers([*handlers, *(handler for handler in root.handlers if handler not in old)])
+    for handler in old:
+        handler.close()
     root.setLevel(options.level)
 
 
@@ -72,6 +91,9 @@ def _file_handler(file: Path, options: Logging) -> logging.Handler:
         when=options.when,
         atTime=options.at,
         compress=options.compress,
+        # By its first record: made here it would belong to root, where gunicorn starts as root and loads the apps
+        # before it becomes the user of its workers.
+        delay=True,
     )
 
 
@@ -84,7 +106,7 @@ def preserved() -> Iterator[list[str]]:
     """
     undone: list[str] = []
     root = logging.getLogger()
-    is_ours = any(isinstance(handler.formatter, RequestFormatter) for handler in root.handlers)
+    is_ours = any(map(_is_ours, root.handlers))
     handlers, filters, level, disabled = root.handlers[:], root.filters[:], root.level, logging.root.manager.disable
     silent = {name for name, logger in _loggers() if logger.disabled}
     try:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import logging.config
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,11 +98,54 @@ def test_a_second_call_replaces_the_first_and_keeps_the_handlers_of_others(tmp_p
     logs.configure(Logging(file=tmp_path / "two.log", console=False, level="ERROR"))
     logging.getLogger("x").error("once")
 
-    assert (tmp_path / "one.log").read_text() == ""
+    assert not (tmp_path / "one.log").exists()
     assert (tmp_path / "two.log").read_text().count("once") == 1
     assert other in root.handlers
     assert len(root.handlers) == len(before) + 2
     assert root.level == logging.ERROR
+
+
+def test_no_file_is_made_before_there_is_a_record(tmp_path: Path) -> None:
+    logs.configure(Logging(file=tmp_path / "app.log", console=False))
+
+    assert list(tmp_path.iterdir()) == [], "the process that only loads the apps may be another user's"
+
+
+@pytest.mark.parametrize(
+    "reconfigure",
+    [
+        pytest.param(
+            lambda: logging.config.dictConfig(
+                {"version": 1, "disable_existing_loggers": False, "root": {"level": "INFO", "handlers": []}}
+            ),
+            id="dictConfig",
+        ),
+        pytest.param(lambda: logging.basicConfig(force=True, handlers=[logging.NullHandler()]), id="basicConfig"),
+        pytest.param(lambda: logging.getLogger().handlers.clear(), id="clear"),  # noqa: PLW0108  # the list of then
+    ],
+)
+def test_an_app_that_configures_logging_in_a_request_does_not_end_the_log(
+    tmp_path: Path, reconfigure: Callable[[], None]
+) -> None:
+    logs.configure(Logging(file=tmp_path / "app.log", console=False, format="%(message)s"))
+    logging.getLogger("x").info("before")
+
+    reconfigure()
+    logging.getLogger("x").info("after")
+
+    assert (tmp_path / "app.log").read_text() == "before\nafter\n"
+
+
+def test_an_app_may_remove_its_own_handlers(tmp_path: Path) -> None:
+    logs.configure(Logging(file=tmp_path / "app.log", console=False))
+    own = [logging.NullHandler() for _ in range(2)]
+    logging.getLogger().handlers.extend(own)
+
+    logging.getLogger().removeHandler(own[0])
+    assert own[0] not in logging.getLogger().handlers
+    logging.getLogger().handlers.clear()
+
+    assert own[1] not in logging.getLogger().handlers
 
 
 def test_what_an_import_does_to_the_logging_of_others_is_undone(tmp_path: Path) -> None:
