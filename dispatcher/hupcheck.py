@@ -31,8 +31,8 @@ from dispatcher.trial import try_all
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The config `file` of the site, the `master`'s pid, and, where gunicorn reads its settings anew, the `argv` and
-    the working directory (`cwd`) that it was started with, and the `addresses` that it listens on."""
+    """The config `file` of the site, the `master`'s pid, the `argv` that it was started with where gunicorn reads its
+    settings anew, the working directory (`cwd`) that it has by now, and the `addresses` that it listens on."""
 
     file: str
     master: int
@@ -74,6 +74,7 @@ def judge(job: Job) -> Verdict:
         return Verdict(stamp, problems=tuple(str(problem) for problem in error.problems))
     if job.argv and (problem := _wrong_settings(job)):
         return Verdict(stamp, contents.digest, (problem,))
+    os.chdir(job.cwd)
     failing = _failing(site, job.master)
     keys = [mount.key for mount in site.mounts if mount.key not in failing]
     outcome = try_all(site, contents, keys, environ=os.environ)
@@ -92,7 +93,6 @@ def _wrong_settings(job: Job) -> str:
     said = io.StringIO()
     before, sys.argv = sys.argv, list(job.argv)
     try:
-        os.chdir(job.cwd)
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             app = WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="gunicorn")
             _ = app.cfg.worker_class, app.cfg.logger_class  # imported here, as gunicorn does when it takes them

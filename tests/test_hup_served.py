@@ -207,6 +207,25 @@ def test_a_config_that_is_not_watched_goes_live_by_a_hup(tmp_path: Path) -> None
         assert '"/new"' in run(tmp_path, *DISPATCHER, "status", "--json").stdout
 
 
+def test_a_server_that_was_started_in_another_folder_finds_its_settings_there(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "run").mkdir()
+    write_site(tmp_path / "site", CONFIG, code=code("one"))
+    (tmp_path / "site" / "gunicorn.conf.py").rename(tmp_path / "run" / "gunicorn.conf.py")
+    with serving(tmp_path / "run", env={"DISPATCHER_CONFIG": "../site/config.yaml"}) as site:
+        for version in ("two", "three"):
+            before = set(site.workers())
+            (tmp_path / "site" / "code.py").write_text(code(version))
+            hup(site)
+            wait_until(lambda gone=before: not gone & set(site.workers()), seconds=20)  # type: ignore[misc]  # a lambda's default has no type
+            assert site.request("/").text.startswith(version)
+
+        with (tmp_path / "run" / "gunicorn.conf.py").open("a") as file:
+            file.write("this is no Python\n")
+        hup(site)
+        wait_until(lambda: refused(site) == 1)
+
+
 def test_a_hup_takes_a_new_number_of_workers_and_serve_does_so_too(tmp_path: Path) -> None:
     write_site(tmp_path, CONFIG, code=code("one"))
     with serving(tmp_path, command=(*DISPATCHER, "serve")) as site:
