@@ -80,15 +80,21 @@ class Reloader:
                 wait = self.tick()
             except Exception as error:  # noqa: BLE001  # it is logged, and there may be a next edit
                 wait = _INTERVAL
-                if repr(error) != self._complaint:  # a full disk, say, is complained of once
-                    self._complaint = repr(error)
-                    _log.exception("looking for changes of %s failed; it is tried again", self._file.name)
+                self._complain(error)
         self.close()
 
     def close(self) -> None:
         """End what is going on."""
         self._spare.close()
         self._retrier.close()
+
+    def _complain(self, error: Exception) -> None:
+        if repr(error) == self._complaint:
+            return  # a full disk, say, is told once
+        self._complaint = repr(error)
+        where = None if isinstance(error, OSError) else error
+        text = "edits of %s cannot go live: %s: %s; it is tried again"
+        _log.error(text, self._file.name, type(error).__name__, error, exc_info=where)
 
     def tick(self) -> float:
         """Look once; the seconds until the next look."""
