@@ -15,85 +15,33 @@ All of it is done in the master's own thread, a step at each turn of its loop: a
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.config import Chdir
 from gunicorn.errors import HaltServer
 
-from dispatcher import config, hupcheck, watch
+from dispatcher import config, watch
 from dispatcher.errors import DispatcherError
-from dispatcher.hupcheck import Job, Verdict
+from dispatcher.hupcheck import Check, Verdict
+from dispatcher.live import HUP_HANDLED_BY
 from dispatcher.record import Active, Process, Records, Rejected
 
-_START: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from dispatcher import hupcheck; hupcheck.main()"
-)
 _BOOT_SECONDS: Final = 60.0  # beside the time that the check took, in which every app was loaded
 
 
 def install(arbiter: Arbiter, file: Path, folder: Path) -> None:
     """Handle SIGHUP of the master `arbiter`, which serves the config `file` with the runtime folder `folder`."""
     hup = Hup(arbiter, file, Records(folder, Process.of(os.getpid())))
+    os.environ[HUP_HANDLED_BY] = str(os.getpid())  # so the workers need not look for what a HUP may have brought
     arbiter.handle_hup = hup.handle
     arbiter.manage_workers = hup.manage_workers
     arbiter.reap_workers = hup.reap_workers
-
-
-class Check:
-    """The check in its own process."""
-
-    def __init__(self, arbiter: Arbiter, file: Path, folder: Path) -> None:
-        self.began = time.monotonic()
-        self._result = folder / f"hup-{time.monotonic_ns()}.json"
-        # `dispatcher serve` has no settings beside those in the config.
-        argv = tuple(sys.argv) if type(arbiter.app) is WSGIApplication else ()
-        addresses = tuple(repr(address) for address in arbiter.cfg.address)
-        job = Job(str(file), os.getpid(), argv, str(Path.cwd()), addresses)
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and our own code
-            [sys.executable, "-c", _START, json.dumps(sys.path), str(self._result)],
-            cwd=Chdir.default,  # where gunicorn was started: it looks for its settings from there
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        )
-        self._send(json.dumps(asdict(job)).encode() + b"\n")
-
-    def _send(self, line: bytes) -> None:
-        assert self._process.stdin is not None  # noqa: S101  # made with a pipe
-        try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended already, which its missing verdict tells
-
-    def verdict(self) -> Verdict | None:
-        """None while it goes on."""
-        ended = self._process.poll() is not None  # looked at first: it writes, and then ends
-        found = hupcheck.read_verdict(self._result)
-        if found is None and not ended:
-            return None
-        self.close()
-        return found or Verdict((), problems=("the check before the HUP ended without a verdict",))
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            try:
-                self._process.stdin.close()
-            except BrokenPipeError:
-                pass
-        self._result.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
