@@ -132,3 +132,13 @@ def test_an_app_that_looks_at_each_request_is_noticed() -> None:
     guarded.before_request(lambda: None)
 
     assert (guards_every_request(open_app), guards_every_request(guarded)) == (False, True)
+
+
+def test_an_app_object_that_is_mounted_anew_moves_its_cookies_there() -> None:
+    app = login_app("/old")
+    app.config["SESSION_COOKIE_PATH"] = "/chosen"  # by the app, after it was mounted
+
+    isolate(app, parse_key("/new"))
+
+    assert (app.config["APPLICATION_ROOT"], app.config["SESSION_COOKIE_NAME"]) == ("/new", "session.new")
+    assert app.config["SESSION_COOKIE_PATH"] == "/chosen"
