@@ -107,7 +107,7 @@ def test_a_mount_that_can_be_loaded_later_is_brought_in_without_a_restart(tmp_pa
 
 
 def test_an_app_that_takes_long_to_load_keeps_nobody_waiting_and_serves_when_it_has(tmp_path: Path) -> None:
-    slow = "import time\ntime.sleep(2)\n" + "from good import app as good\ndef app(e, s): return good(e, s)\n"
+    slow = "import time\ntime.sleep(1.5)\n" + "from good import app as good\ndef app(e, s): return good(e, s)\n"
     text = "reload: {watch: 200ms}\nmounts: {/: 'good:app', /slow: 'slow:app'}\n"
     folder = write_site(tmp_path, text, good=MODULES["good"], slow=slow)
     with serving(folder, "--workers", "2") as site:
@@ -144,3 +144,25 @@ def test_a_start_that_is_refused_says_why_and_leaves_nothing_running(text: str, 
     assert ended.returncode == 1
     assert why in ended.stderr
     assert "Booting worker" not in ended.stderr
+
+
+def test_an_import_that_takes_hold_of_the_process_does_not_keep_it(tmp_path: Path) -> None:
+    greedy = """
+        import logging.config, os, signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.chdir("/")
+        logging.config.dictConfig({"version": 1, "root": {"level": "CRITICAL", "handlers": []}})
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [os.getcwd().encode()]
+    """
+    text = "logging: {file: logs/app.log, console: false}\nmounts: {/: 'good:app', /greedy: 'greedy:app'}\n"
+    folder = write_site(tmp_path, text, good=MODULES["good"], greedy=greedy)
+    with serving(folder) as site:
+        where = site.request("/greedy").text
+        site.process.terminate()
+        ended = site.process.wait(5)
+
+    assert (where, ended) == (str(folder), 0)
+    told = "changed the handler of SIGTERM, the working directory, the root logger, what other loggers write, which belongs"
+    assert told in log_of(folder)
