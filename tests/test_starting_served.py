@@ -164,5 +164,5 @@ def test_an_import_that_takes_hold_of_the_process_does_not_keep_it(tmp_path: Pat
         ended = site.process.wait(5)
 
     assert (where, ended) == (str(folder), 0)
-    told = "changed the handler of SIGTERM, the working directory, the root logger, what other loggers write, which belongs"
+    told = "changed the handler of SIGTERM, the working directory, the root logger, what other loggers write, which"
     assert told in log_of(folder)
