@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,3 +167,38 @@ def test_an_import_that_takes_hold_of_the_process_does_not_keep_it(tmp_path: Pat
     assert (where, ended) == (str(folder), 0)
     told = "changed the handler of SIGTERM, the working directory, the root logger, what other loggers write, which"
     assert told in log_of(folder)
+
+
+def test_of_two_apps_with_a_module_of_one_name_the_second_is_refused_with_both_paths(tmp_path: Path) -> None:
+    text = """
+        load_timeout: 5s
+        logging: {file: logs/app.log, console: false}
+        mounts: {/one: "one.main:app", /two: "two.main:app"}
+    """
+    main = """
+        import pathlib, sys
+        sys.path.insert(0, str(pathlib.Path(__file__).parent))
+        import settings
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [settings.WHOSE]
+    """
+    folder = write_site(tmp_path, text)
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        (folder / name / "main.py").write_text(textwrap.dedent(main))
+        (folder / name / "settings.py").write_text(f"WHOSE = {name.encode()!r}\n")
+
+    with serving(folder, "--workers", "2") as site:
+        wait_until(lambda: "it is tried again in 1 s" in log_of(folder))
+        time.sleep(3.5)  # two tries: it loads alone, in the interpreter that tries it again
+        answers = [site.request("/one").text, site.request("/two").status]
+        state, reason = state_of(folder)["/two"]
+
+    assert answers == ["one", 503]
+    assert state == "disabled"
+    assert (
+        f"the module 'settings' of this app, {folder}/two/settings.py, has the name of {folder}/one/settings.py"
+        in reason
+    )
+    assert log_of(folder).count("has the name of") == 1
