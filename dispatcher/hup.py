@@ -15,93 +15,44 @@ All of it is done in the master's own thread, a step at each turn of its loop: a
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
-from dispatcher import config, hupcheck
+from dispatcher import config, watch
 from dispatcher.errors import DispatcherError
-from dispatcher.hupcheck import Job, Verdict
+from dispatcher.hupcheck import Check, Verdict
+from dispatcher.live import HUP_HANDLED_BY
 from dispatcher.record import Active, Process, Records, Rejected
 
-_START: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from dispatcher import hupcheck; hupcheck.main()"
-)
 _BOOT_SECONDS: Final = 60.0  # beside the time that the check took, in which every app was loaded
 
 
 def install(arbiter: Arbiter, file: Path, folder: Path) -> None:
     """Handle SIGHUP of the master `arbiter`, which serves the config `file` with the runtime folder `folder`."""
     hup = Hup(arbiter, file, Records(folder, Process.of(os.getpid())))
+    os.environ[HUP_HANDLED_BY] = str(os.getpid())  # so the workers need not look for what a HUP may have brought
     arbiter.handle_hup = hup.handle
     arbiter.manage_workers = hup.manage_workers
     arbiter.reap_workers = hup.reap_workers
 
 
-class _Check:
-    """The check in its own process."""
-
-    def __init__(self, arbiter: Arbiter, file: Path, folder: Path) -> None:
-        self.began = time.monotonic()
-        self._result = folder / f"hup-{time.monotonic_ns()}.json"
-        # `dispatcher serve` has no settings beside those in the config.
-        argv = tuple(sys.argv) if type(arbiter.app) is WSGIApplication else ()
-        addresses = tuple(repr(address) for address in arbiter.cfg.address)
-        job = Job(str(file), os.getpid(), argv, arbiter.START_CTX["cwd"], addresses)
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and our own code
-            [sys.executable, "-c", _START, json.dumps(sys.path), str(self._result)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        )
-        self._send(json.dumps(asdict(job)).encode() + b"\n")
-
-    def _send(self, line: bytes) -> None:
-        assert self._process.stdin is not None  # noqa: S101  # made with a pipe
-        try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended already, which its missing verdict tells
-
-    def verdict(self) -> Verdict | None:
-        """None while it goes on."""
-        ended = self._process.poll() is not None  # looked at first: it writes, and then ends
-        found = hupcheck.read_verdict(self._result)
-        if found is None and not ended:
-            return None
-        self.close()
-        return found or Verdict((), problems=("the check before the HUP ended without a verdict",))
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            try:
-                self._process.stdin.close()
-            except BrokenPipeError:
-                pass
-        self._result.unlink(missing_ok=True)
-
-
 @dataclass(frozen=True, slots=True)
 class _Change:
     """Old workers and new ones side by side: the pids of the old, the new with their first sign of life, until when
-    (monotonic seconds) they may boot, and what to go back to."""
+    (monotonic seconds) they may boot, the `digest` of the config that they boot with, and what to go back to."""
 
     old: frozenset[int]
     new: dict[int, float]
     deadline: float
+    digest: str
     cfg: Any
     active: Active | None
 
@@ -110,15 +61,22 @@ class Hup:
     """The steps of one HUP after the other, in the master."""
 
     def __init__(
-        self, arbiter: Arbiter, file: Path, records: Records, *, clock: Callable[[], float] = time.monotonic
+        self,
+        arbiter: Arbiter,
+        file: Path,
+        records: Records,
+        *,
+        begin_check: Callable[[Arbiter, Path, Path], Check] = Check,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._arbiter = arbiter
         self._file = file
         self._records = records
+        self._begin_check = begin_check
         self._clock = clock
         self._manage_workers: Callable[[], None] = arbiter.manage_workers
         self._reap_workers: Callable[[], None] = arbiter.reap_workers
-        self._check: _Check | None = None
+        self._check: Check | None = None
         self._change: _Change | None = None
         self._leaving: frozenset[int] = frozenset()  # old workers that were told to end
         self._again = False
@@ -135,7 +93,7 @@ class Hup:
         self._arbiter.log.info("Hang up: checking the new code and config")
         if self._arbiter.cfg.preload_app:
             self._arbiter.log.warning("Hang up: with preload_app new workers have the old code; restart for new code")
-        self._check = _Check(self._arbiter, self._file, self._records.folder)
+        self._check = self._begin_check(self._arbiter, self._file, self._records.folder)
 
     def manage_workers(self) -> None:
         """At each turn of the loop: a step, and gunicorn's own work."""
@@ -170,7 +128,11 @@ class Hup:
         beside = self._leaving | (self._change.old if self._change is not None else frozenset())
         self._leaving &= frozenset(self._arbiter.WORKERS)
         if beside:
-            self._arbiter.num_workers = self._arbiter.cfg.workers + len(beside & set(self._arbiter.WORKERS))
+            self._keep(self._arbiter.cfg.workers + len(beside & set(self._arbiter.WORKERS)))
+
+    def _keep(self, number: int) -> None:
+        if self._arbiter.num_workers != number:  # to set it calls a hook of the user's
+            self._arbiter.num_workers = number
 
     def _decide(self, verdict: Verdict, taken: float) -> None:
         if verdict.problems:
@@ -188,14 +150,14 @@ class Hup:
         self._records.activate(Active(contents, time.time(), verdict.waiting))
         self._records.forget_rejected()
         self._records.write_failing({})  # the new code may have put right what was wrong
-        self._start_new(before, self._clock() + _BOOT_SECONDS + taken)
+        self._start_new(before, contents.digest, self._clock() + _BOOT_SECONDS + taken)
 
     def _refuse(self, verdict: Verdict) -> None:
         problems = "\n".join(verdict.problems)
         self._arbiter.log.error("Hang up: not done, the workers go on as they are:\n%s", problems)
         self._records.reject(Rejected(verdict.stamp, verdict.digest, time.time(), verdict.problems))
 
-    def _start_new(self, before: Active | None, deadline: float) -> None:
+    def _start_new(self, before: Active | None, digest: str, deadline: float) -> None:
         arbiter, cfg = self._arbiter, self._arbiter.cfg
         old = dict(arbiter.WORKERS)
         arbiter.WORKERS.clear()  # gunicorn's own reload then starts the new ones, and has none to end and wait for
@@ -210,7 +172,7 @@ class Hup:
             self._is_starting = False
         new = {pid: worker.tmp.last_update() for pid, worker in arbiter.WORKERS.items()}
         arbiter.WORKERS.update(old)
-        self._change = _Change(frozenset(old), new, deadline, cfg, before)
+        self._change = _Change(frozenset(old), new, deadline, digest, cfg, before)
         if failed:
             self._go_back(f"gunicorn cannot read its settings: {failed}")
 
@@ -239,10 +201,11 @@ class Hup:
         self._arbiter.log.error("Hang up: not done, the old workers stay: %s", why)
         self._tell(frozenset(change.new), signal.SIGKILL)  # they serve nothing yet, and may hang
         self._arbiter.app.cfg = self._arbiter.cfg = change.cfg
-        self._arbiter.num_workers = change.cfg.workers
         self._leaving = frozenset(change.new)
         if change.active is not None:
             self._records.activate(change.active)
+        stamp = watch.stamp_of(self._file)
+        self._records.reject(Rejected(stamp, change.digest, time.time(), (f"the old workers stay: {why}",)))
         self._records.let_go()
 
     def _tell(self, pids: frozenset[int], signum: signal.Signals) -> None:

@@ -1,6 +1,6 @@
 """Whether new workers would serve the code, the config and the gunicorn settings as they are now; asked before a HUP.
 
-It runs as a process of its own, because what it finds may end it: gunicorn exits
+`Check` runs it as a process of its own, because what it finds may end it: gunicorn exits
 where its settings are wrong. The job comes as one line of JSON on standard input; the verdict is written to a file. It
 ends with its parent, because its input ends then.
 """
@@ -12,15 +12,19 @@ import io
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.app.wsgiapp import WSGIApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Chdir
 
 from dispatcher import catalog, config, runtime, watch
 from dispatcher.config import Config
@@ -28,11 +32,15 @@ from dispatcher.errors import DispatcherError
 from dispatcher.record import Process, Records
 from dispatcher.trial import try_all
 
+_START: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from dispatcher import hupcheck; hupcheck.main()"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The config `file` of the site, the `master`'s pid, and, where gunicorn reads its settings anew, the `argv` and
-    the working directory (`cwd`) that it was started with, and the `addresses` that it listens on."""
+    """The config `file` of the site, the `master`'s pid, the `argv` that it was started with where gunicorn reads its
+    settings anew, the working directory (`cwd`) that it has by now, and the `addresses` that it listens on."""
 
     file: str
     master: int
@@ -51,6 +59,52 @@ class Verdict:
     digest: str = ""
     problems: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+
+
+class Check:
+    """A check that goes on in a process of its own, beside the master `arbiter`."""
+
+    def __init__(self, arbiter: Arbiter, file: Path, folder: Path) -> None:
+        self.began = time.monotonic()
+        self._result = folder / f"hup-{time.monotonic_ns()}.json"
+        # `dispatcher serve` has no settings beside those in the config.
+        argv = tuple(sys.argv) if type(arbiter.app) is WSGIApplication else ()
+        addresses = tuple(repr(address) for address in arbiter.cfg.address)
+        job = Job(str(file), os.getpid(), argv, str(Path.cwd()), addresses)
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and our own code
+            [sys.executable, "-c", _START, json.dumps(sys.path), str(self._result)],
+            cwd=Chdir.default,  # where gunicorn was started: it looks for its settings from there
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        self._send(json.dumps(asdict(job)).encode() + b"\n")
+
+    def _send(self, line: bytes) -> None:
+        assert self._process.stdin is not None  # noqa: S101  # made with a pipe
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended already, which its missing verdict tells
+
+    def verdict(self) -> Verdict | None:
+        """None while it goes on."""
+        ended = self._process.poll() is not None  # looked at first: it writes, and then ends
+        found = read_verdict(self._result)
+        if found is None and not ended:
+            return None
+        self.close()
+        return found or Verdict((), problems=("the check before the HUP ended without a verdict",))
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                pass
+        self._result.unlink(missing_ok=True)
 
 
 def read_verdict(file: Path) -> Verdict | None:
@@ -74,6 +128,7 @@ def judge(job: Job) -> Verdict:
         return Verdict(stamp, problems=tuple(str(problem) for problem in error.problems))
     if job.argv and (problem := _wrong_settings(job)):
         return Verdict(stamp, contents.digest, (problem,))
+    os.chdir(job.cwd)
     failing = _failing(site, job.master)
     keys = [mount.key for mount in site.mounts if mount.key not in failing]
     outcome = try_all(site, contents, keys, environ=os.environ)
@@ -92,7 +147,6 @@ def _wrong_settings(job: Job) -> str:
     said = io.StringIO()
     before, sys.argv = sys.argv, list(job.argv)
     try:
-        os.chdir(job.cwd)
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             app = WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="gunicorn")
             _ = app.cfg.worker_class, app.cfg.logger_class  # imported here, as gunicorn does when it takes them

@@ -32,6 +32,8 @@ from dispatcher.served import Generation, Served
 from dispatcher.wsgi import StartResponse, WSGIEnvironment
 
 _STOP_SECONDS: Final = 1.0
+HUP_HANDLED_BY: Final = "DISPATCHER_HUP"  # in the environment: the pid of the master that makes the file active at HUP
+
 _LOCK_SECONDS: Final = 0.02
 
 _log: Final = logging.getLogger("dispatcher")
@@ -76,13 +78,13 @@ class Live:
             try:
                 self._records.remove_stale()
                 reloader.follow()
-            except OSError as error:
-                _log.warning("%s: edits cannot go live: %s", self._records.folder, error)
+            except OSError:
+                pass  # there is no place for records, which the thread will tell; what has been read can be served
             self._served.start()
             try:
                 reloader.write_worker()
             except OSError:
-                pass  # it has been said
+                pass  # as above
             self._thread = threading.Thread(
                 target=reloader.run, args=(self._stopped,), name="dispatcher reload", daemon=True
             )
@@ -97,8 +99,11 @@ class Live:
             self._thread.join(_STOP_SECONDS)
         if self._started:
             self._served.stop()
-            if self._records is not None:
-                self._records.remove_worker(os.getpid())
+            try:
+                if self._records is not None:
+                    self._records.remove_worker(os.getpid())
+            except OSError:
+                pass  # who reads the records sees that this process has ended
 
 
 def boot(file: Path) -> Live:
@@ -108,9 +113,9 @@ def boot(file: Path) -> Live:
     file = file.absolute()
     if active is None:
         return Live(file, _from_disk(file, environ), environ=environ)
-    if not _is_on_disk(file, active) and not _is_watched(file, active, environ):
+    if _is_read_by_each_worker(file, active, environ):
         try:
-            return Live(file, _from_disk(file, environ), environ=environ)
+            return Live(file, _activated(file, environ), environ=environ)
         except DispatcherError as error:
             _log.error("%s; %s, which is active, goes on serving", error, active.digest)
     try:
@@ -128,6 +133,14 @@ def _from_disk(file: Path, environ: Mapping[str, str]) -> Generation:
         logs.configure(site.logging)
     stack = compose.build(site)
     return Generation(stack, contents, tuple(one.mount.key for one in stack.mounts if one.app is None))
+
+
+def _activated(file: Path, environ: Mapping[str, str]) -> Generation:
+    """What is on disk, which the other workers are to serve as well."""
+    found = _from_disk(file, environ)
+    records = Records(runtime.site_folder(file), _master(os.getpid()))
+    records.activate(Active(found.contents, time.time(), found.waiting))
+    return found
 
 
 def _from_active(file: Path, active: Active, environ: Mapping[str, str]) -> Generation:
@@ -180,19 +193,14 @@ def _locked(records: Records) -> Iterator[None]:
         lock.release()
 
 
-def _is_on_disk(file: Path, active: Active) -> bool:
-    try:
-        return config.read_contents(file).digest == active.digest
-    except DispatcherError:
-        return False
-
-
-def _is_watched(file: Path, active: Active, environ: Mapping[str, str]) -> bool:
+def _is_read_by_each_worker(file: Path, active: Active, environ: Mapping[str, str]) -> bool:
+    """Whether the file holds something new that neither a watching worker nor our handling of HUP makes active."""
     try:
         site = config.read(file, options=catalog.OPTIONS, environ=environ, contents=active.contents)
+        is_new = config.read_contents(file).digest != active.digest
     except DispatcherError:
-        return False
-    return site.reload is not None
+        return True  # what is wrong is told as the file is read
+    return is_new and site.reload is None and os.environ.get(HUP_HANDLED_BY) != str(_master(os.getpid()).pid)
 
 
 def _master(made_in: int) -> Process:

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -38,11 +38,30 @@ def protected(root: Path) -> Iterator[list[str]]:
     a module whose name another app of the site has taken.
     """
     undone: list[str] = []
-    path = set(sys.path)
-    with _same_folder(undone), _same_signals(undone), logs.preserved() as undone_logging:
-        yield undone
-    undone.extend(undone_logging)
-    _check_modules(root, [entry for entry in sys.path if entry not in path])
+    path, modules = set(sys.path), set(sys.modules)
+    try:
+        with _same_folder(undone), _same_signals(undone), logs.preserved() as undone_logging:
+            yield undone
+        undone.extend(undone_logging)
+        _check_modules(root, _added(path))
+    except BaseException:
+        _take_back(_added(path), modules)
+        raise
+    _brought.update(_added(path))
+
+
+def _added(path: Collection[str]) -> list[str]:
+    return [entry for entry in sys.path if entry not in path]
+
+
+def _take_back(entries: Sequence[str], modules: Collection[str]) -> None:
+    """Forget the `entries` of an app that is not served, and what was imported from there but the `modules` before it:
+    when it is tried again it has to bring them again, to be found in conflict with others again."""
+    sys.path[:] = [entry for entry in sys.path if entry not in entries]
+    for name in set(sys.modules).difference(modules):
+        file = getattr(sys.modules[name], "__file__", None)
+        if isinstance(file, str) and any(Path(file).is_relative_to(entry) for entry in entries):
+            del sys.modules[name]
 
 
 @contextmanager
@@ -98,7 +117,6 @@ def _wakeup() -> int:
 def _check_modules(root: Path, entries: list[str]) -> None:
     """Refuse an app that has put `entries` on the import path, where it will not find its own modules by their name."""
     others = {str(root), *_brought}
-    _brought.update(entries)
     for name, file in _top_level_modules():
         home = _home(file)
         for entry in entries:

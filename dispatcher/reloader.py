@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from dispatcher.record import Active, MountState, Process, Records, Rejected, Wo
 from dispatcher.retrying import Retrier, attempt
 from dispatcher.served import Generation, Served
 from dispatcher.spare import Spare
+from dispatcher.trial import Failure
 from dispatcher.watch import Seen, Watch, quiet_time
 
 _INTERVAL: Final = 0.5  # seconds between two looks at what the other workers do, where the file is not watched
@@ -63,7 +65,7 @@ class Reloader:
         self._clock = clock
         self._now = now
         self._watch = Watch(file, clock=clock)
-        self._retrier = Retrier(records, partial(attempt, file, environ), clock=clock)
+        self._retrier = Retrier(records, partial(attempt, file, environ), self._bring_in, clock=clock)
         self._found: Seen | None = None  # settled, and not decided yet
         self._found_at = 0.0
         self._spare = Spare(records, environ, clock=clock)
@@ -80,15 +82,21 @@ class Reloader:
                 wait = self.tick()
             except Exception as error:  # noqa: BLE001  # it is logged, and there may be a next edit
                 wait = _INTERVAL
-                if repr(error) != self._complaint:  # a full disk, say, is complained of once
-                    self._complaint = repr(error)
-                    _log.exception("looking for changes of %s failed; it is tried again", self._file.name)
+                self._complain(error)
         self.close()
 
     def close(self) -> None:
         """End what is going on."""
         self._spare.close()
         self._retrier.close()
+
+    def _complain(self, error: Exception) -> None:
+        if repr(error) == self._complaint:
+            return  # a full disk, say, is told once
+        self._complaint = repr(error)
+        where = None if isinstance(error, OSError) else error
+        text = "edits of %s cannot go live: %s: %s; it is tried again"
+        _log.error(text, self._file.name, type(error).__name__, error, exc_info=where)
 
     def tick(self) -> float:
         """Look once; the seconds until the next look."""
@@ -134,6 +142,16 @@ class Reloader:
         self._wait, self._try_again_at = 1.0, 0.0
         self._serve(generation)
         return True
+
+    def _bring_in(self, active: Active) -> Failure | None:
+        """Serve `active`, in which one mount more does not wait any more; why it cannot be loaded here, if so."""
+        try:
+            self._serve(self._build(self._read(active.contents), active.contents, active.waiting))
+        except DispatcherError as error:
+            cause = error.__cause__
+            text = "" if cause is None else "".join(traceback.format_exception(cause))
+            return Failure(tuple(_texts(error)), text)
+        return None
 
     # What is on disk
 

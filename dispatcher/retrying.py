@@ -1,8 +1,9 @@
 """Mounts that could not be loaded when the site started are tried again, until they can, and brought in then.
 
 One worker does it for all, in fresh interpreters, each beside the others: one that hangs keeps no other waiting. What
-has failed is tried again after 1 s, then 2 s, 4 s and so on, up to once in a minute. A mount that loads is made active,
-and every worker loads it and serves it. Each reason is logged once, with the app's traceback.
+has failed is tried again after 1 s, then 2 s, 4 s and so on, up to once in a minute. A mount that loads there is loaded
+by that worker, beside the others, which it may be in conflict with; then it is made active, and every worker serves it.
+Each reason is logged once, with the app's traceback.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _LONGEST_WAIT: Final = 60.0
 _log: Final = logging.getLogger("dispatcher")
 
 Try = Callable[[Contents, str], Failure | None]
+Serve = Callable[[Active], Failure | None]
 
 
 class _Verdict(NamedTuple):
@@ -51,12 +53,14 @@ class Retrier:
         self,
         records: Records,
         attempt: Try,
+        serve: Serve,
         *,
         clock: Callable[[], float] = time.monotonic,
         spawn: Callable[[Callable[[], None]], object] = lambda work: threading.Thread(target=work, daemon=True).start(),
     ) -> None:
         self._records = records
         self._attempt = attempt
+        self._serve = serve
         self._clock = clock
         self._spawn = spawn
         self._lock: Lock | None = None
@@ -145,22 +149,31 @@ class Retrier:
         self._records.write_failing(self._failing)
 
     def _bring_in(self) -> None:
-        """Make active that the mounts which load are not waiting any more: every worker follows that."""
+        """Serve the mounts that load, and make active that they do not wait any more: the other workers follow that."""
         lock = self._records.lock()
         if lock is None:
             return  # a worker tries an edit
         try:
-            active = self._records.active()
-            if active is not None and self._active is not None and active.digest == self._active.digest:
-                waiting = tuple(key for key in active.waiting if key not in self._loaded)
-                self._records.activate(replace(active, waiting=waiting))
-                self._failing = {key: one for key, one in self._failing.items() if key in waiting}
-                self._records.write_failing(self._failing)
-                _log.warning("%s could be loaded now, and is served", ", ".join(sorted(self._loaded)))
-            self._loaded.clear()
-            self._follow()
+            for key in sorted(self._loaded):
+                self._loaded.discard(key)
+                self._bring_in_one(key)
         finally:
             lock.release()
+
+    def _bring_in_one(self, key: str) -> None:
+        active = self._records.active()
+        if active is None or self._active is None or active.digest != self._active.digest or key not in active.waiting:
+            return
+        active = replace(active, waiting=tuple(other for other in active.waiting if other != key))
+        failure = self._serve(active)
+        if failure is not None:
+            self._note(key, failure)
+            return
+        self._records.activate(active)
+        self._failing.pop(key, None)
+        self._records.write_failing(self._failing)
+        self._follow()
+        _log.warning("%s could be loaded now, and is served", key)
 
 
 def attempt(file: Path, environ: Mapping[str, str], contents: Contents, key: str) -> Failure | None:

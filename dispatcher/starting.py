@@ -69,12 +69,21 @@ def begin(
         raise ConfigError(Problem(text) for text in found.fatal)
     if found.failed and (site.strict or len(found.failed) == len(site.mounts)):
         raise LoadError(Problem(text) for failure in found.failed.values() for text in failure.problems)
-    failing = {key: Failing(one.problems, one.traceback) for key, one in found.failed.items()}
+    failing = {key: Failing(_as_workers_say(site, one.problems), one.traceback) for key, one in found.failed.items()}
     waiting = tuple(mount.key for mount in site.mounts if mount.key in found.failed or mount.key in found.undecided)
     if failing:
         records.write_failing(failing)
     records.activate_first(Active(contents, time.time(), waiting))
     return found
+
+
+def _as_workers_say(site: Config, problems: tuple[str, ...]) -> tuple[str, ...]:
+    """With the absolute path of the file, by which it is known to workers: for them it is the same problem then."""
+    place = site.problem(("mounts",), "").place
+    named = place.file if place is not None else ""
+    return tuple(
+        f"{site.file}{text.removeprefix(named)}" if text.startswith(f"{named}:") else text for text in problems
+    )
 
 
 def try_mounts(

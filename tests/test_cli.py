@@ -222,3 +222,19 @@ def test_importing_the_package_reads_no_file(tmp_path: Path) -> None:
 
 def test_the_module_runs_as_the_command(tmp_path: Path) -> None:
     assert run(tmp_path, *DISPATCHER, "--version").stdout == f"dispatcher, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (59.9, "59s"), (60, "1m 0s"), (3_725, "1h 2m"), (86_400, "1d 0h"), (200_000, "2d 7h")],
+)
+def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert cli._duration(seconds) == text
+
+
+@pytest.mark.parametrize("command", [("status",), ("status", "--json"), ("reload",)], ids=" ".join)
+def test_a_site_that_nobody_serves_is_said_so(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert dispatcher(monkeypatch, *command) == 3
+    assert capsys.readouterr().err == f"{site / 'config.yaml'}: no server of this user serves it\n"

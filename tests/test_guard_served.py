@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 import waitress.server
+from waitress import wasyncore
 
 from tests import sites
 from tests.serving import Answer, Serving, serving, write_site
@@ -235,12 +236,19 @@ def on_waitress(folder: Path) -> Iterator[int]:
         .replace("    logging: {file: logs/app.log, console: false}\n", "")
     )
     server = waitress.server.create_server(sites.build(folder, config, faulty=FAULTY), port=0, host="127.0.0.1")
-    thread = threading.Thread(target=server.run)
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            wasyncore.loop(timeout=0.05, map=server._map, count=1)
+        server.close()  # here: a loop that loses its sockets to another thread raises
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         yield server.effective_port
     finally:
-        server.close()
+        stop.set()
         thread.join(10)
 
 

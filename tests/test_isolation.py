@@ -246,3 +246,13 @@ def test_two_mounts_never_share_a_cookie_name(one: MountKey, other: MountKey) ->
 
     assert (names[0] == names[1]) == (str(one) == str(other))
     assert set("".join(names)) <= COOKIE_NAME_CHARACTERS
+
+
+def test_an_app_object_that_is_mounted_anew_moves_its_cookies_there() -> None:
+    app = login_app("/old")
+    app.config["SESSION_COOKIE_PATH"] = "/chosen"  # by the app, after it was mounted
+
+    isolate(app, parse_key("/new"))
+
+    assert (app.config["APPLICATION_ROOT"], app.config["SESSION_COOKIE_NAME"]) == ("/new", "session.new")
+    assert app.config["SESSION_COOKIE_PATH"] == "/chosen"

@@ -171,6 +171,30 @@ def test_a_second_apps_module_of_the_same_name_is_refused_with_both_paths(tmp_pa
     )
 
 
+def test_an_app_that_was_refused_is_refused_again_however_often_it_is_tried(tmp_path: Path) -> None:
+    one, two = app_folder(tmp_path, "one", "settings_x.py"), app_folder(tmp_path, "two", "settings_x.py", "main_x.py")
+    (two / "main_x.py").write_text(f"import sys\nsys.path.insert(0, {str(two)!r})\nimport settings_x\n")
+    with protected(tmp_path):
+        bring(one, "settings_x")
+    before = sys.path[:]
+
+    for _ in range(3):
+        with pytest.raises(LoadError, match="another app has brought"), protected(tmp_path):
+            bring(two, "main_x")
+        assert sys.path == before
+        assert "main_x" not in sys.modules
+    assert sys.modules["settings_x"].WHOSE == "one"
+
+
+def test_an_app_that_fails_leaves_nothing_on_the_import_path(tmp_path: Path) -> None:
+    before = sys.path[:]
+
+    with pytest.raises(ModuleNotFoundError), protected(tmp_path):
+        bring(tmp_path / "one", "no_such_module_x")
+
+    assert sys.path == before
+
+
 def test_a_package_and_a_module_of_one_name_collide_too_and_so_does_one_beside_the_config(tmp_path: Path) -> None:
     app_folder(tmp_path, ".", "models_x/__init__.py")
     two = app_folder(tmp_path, "two", "models_x.py")

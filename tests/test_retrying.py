@@ -23,16 +23,22 @@ class Site:
         self.records.activate(Active(CONTENTS, 0.0, waiting))
         self.now = 100.0
         self.outcomes: dict[str, Failure | None] = {}
+        self.served: list[tuple[str, ...]] = []  # what still waited when a mount was brought in
+        self.in_conflict: Failure | None = None
         self.tried: list[tuple[float, str]] = []
         self.threads: list[Callable[[], None]] = []
         self.retrier = self.another()
 
     def another(self) -> Retrier:
-        return Retrier(self.records, self._attempt, clock=lambda: self.now, spawn=self.threads.append)
+        return Retrier(self.records, self._attempt, self._serve, clock=lambda: self.now, spawn=self.threads.append)
 
     def _attempt(self, contents: Contents, key: str) -> Failure | None:
         self.tried.append((self.now, key))
         return self.outcomes.get(key)
+
+    def _serve(self, active: Active) -> Failure | None:
+        self.served.append(active.waiting)
+        return self.in_conflict
 
     def tick(self) -> None:
         """A tick, what it has started, and one that sees what came of that."""
@@ -57,8 +63,22 @@ def test_a_mount_that_was_not_tried_yet_is_tried_at_once_and_brought_in(tmp_path
 
     site.tick()
 
-    assert site.waiting() == ("/b",)
+    assert (site.served, site.waiting()) == ([("/b",)], ("/b",))
     assert site.records.failing() == {"/b": Failing(BROKEN.problems, BROKEN.traceback, tries=1, told=True)}
+
+
+def test_a_mount_that_loads_alone_but_not_beside_the_others_goes_on_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site(tmp_path, "/a")
+    site.in_conflict = Failure(("another app has brought it",))
+
+    for site.now in (100, 101, 102):
+        site.tick()
+
+    assert (site.served, site.waiting()) == ([(), ()], ("/a",))
+    assert site.records.failing()["/a"].problems == ("another app has brought it",)
+    assert len(caplog.records) == 1
 
 
 def test_a_mount_that_fails_is_tried_less_and_less_often_and_told_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,7 +108,7 @@ def test_a_mount_that_can_be_loaded_later_is_brought_in_without_a_restart(tmp_pa
 
 
 def test_an_app_that_takes_long_to_load_keeps_nobody_waiting_and_serves_when_it_has(tmp_path: Path) -> None:
-    slow = "import time\ntime.sleep(2)\n" + "from good import app as good\ndef app(e, s): return good(e, s)\n"
+    slow = "import time\ntime.sleep(1.5)\n" + "from good import app as good\ndef app(e, s): return good(e, s)\n"
     text = "reload: {watch: 200ms}\nmounts: {/: 'good:app', /slow: 'slow:app'}\n"
     folder = write_site(tmp_path, text, good=MODULES["good"], slow=slow)
     with serving(folder, "--workers", "2") as site:
@@ -120,7 +121,9 @@ def test_an_import_that_hangs_is_given_up_at_its_load_timeout(tmp_path: Path) ->
     folder = write_site(tmp_path, config("1s"), **MODULES)
     with serving(folder):
         wait_until(lambda: "loading 'hangs:app' took longer than load_timeout (1s)" in log_of(folder), seconds=15)
-        assert state_of(folder)["/hangs"][0] == "disabled"
+        wait_until(lambda: state_of(folder)["/hangs"][0] == "disabled")
+        time.sleep(1.5)  # for what failed at the start to be tried again
+    assert log_of(folder).count("answers 503; it is tried again") == len(BAD)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +145,60 @@ def test_a_start_that_is_refused_says_why_and_leaves_nothing_running(text: str, 
     assert ended.returncode == 1
     assert why in ended.stderr
     assert "Booting worker" not in ended.stderr
+
+
+def test_an_import_that_takes_hold_of_the_process_does_not_keep_it(tmp_path: Path) -> None:
+    greedy = """
+        import logging.config, os, signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.chdir("/")
+        logging.config.dictConfig({"version": 1, "root": {"level": "CRITICAL", "handlers": []}})
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [os.getcwd().encode()]
+    """
+    text = "logging: {file: logs/app.log, console: false}\nmounts: {/: 'good:app', /greedy: 'greedy:app'}\n"
+    folder = write_site(tmp_path, text, good=MODULES["good"], greedy=greedy)
+    with serving(folder) as site:
+        where = site.request("/greedy").text
+        site.process.terminate()
+        ended = site.process.wait(5)
+
+    assert (where, ended) == (str(folder), 0)
+    told = "changed the handler of SIGTERM, the working directory, the root logger, what other loggers write, which"
+    assert told in log_of(folder)
+
+
+def test_of_two_apps_with_a_module_of_one_name_the_second_is_refused_with_both_paths(tmp_path: Path) -> None:
+    text = """
+        load_timeout: 5s
+        logging: {file: logs/app.log, console: false}
+        mounts: {/one: "one.main:app", /two: "two.main:app"}
+    """
+    main = """
+        import pathlib, sys
+        sys.path.insert(0, str(pathlib.Path(__file__).parent))
+        import settings
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [settings.WHOSE]
+    """
+    folder = write_site(tmp_path, text)
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        (folder / name / "main.py").write_text(textwrap.dedent(main))
+        (folder / name / "settings.py").write_text(f"WHOSE = {name.encode()!r}\n")
+
+    with serving(folder, "--workers", "2") as site:
+        wait_until(lambda: "it is tried again in 1 s" in log_of(folder))
+        time.sleep(3.5)  # two tries: it loads alone, in the interpreter that tries it again
+        answers = [site.request("/one").text, site.request("/two").status]
+        state, reason = state_of(folder)["/two"]
+
+    assert answers == ["one", 503]
+    assert state == "disabled"
+    assert (
+        f"the module 'settings' of this app, {folder}/two/settings.py, has the name of {folder}/one/settings.py"
+        in reason
+    )
+    assert log_of(folder).count("has the name of") == 1
