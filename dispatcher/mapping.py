@@ -36,8 +36,8 @@ def open_mapping(path: Path, size: int, initialise: Callable[[mmap.mmap], None],
     """Map `size` bytes of the file at `path`, MAP_SHARED, making the file if need be; its folder must exist.
 
     `initialise` fills a new file, all zeros from `HEADER` on, while other processes wait; `layout` is the version of
-    what it writes. OSError if the file cannot be made, is not a regular file of ours with mode 0600, or holds
-    something else.
+    what it writes. OSError if the file cannot be made, is not a regular file of ours that only we may write, or holds
+    something else. One that others may read gets its mode 0600 back.
     """
     while True:
         fd = os.open(path, _FLAGS, 0o600)
@@ -73,6 +73,8 @@ def _map(fd: int, path: Path, size: int, initialise: Callable[[mmap.mmap], None]
     """The mapped file, or None when the caller has to open the path again because this file is no longer its file."""
     status = os.fstat(fd)
     _refuse_strangers(status, path)
+    if stat.S_IMODE(status.st_mode) != 0o600:
+        os.fchmod(fd, 0o600)  # `chmod -R g+r` on the folder
     if not _stands_at(path, status):
         return None
     head = os.pread(fd, HEADER, 0)
@@ -110,8 +112,8 @@ def _refuse_strangers(status: os.stat_result, path: Path) -> None:
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
     if status.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "belongs to another user", str(path))
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise PermissionError(errno.EPERM, "is open to other users; its mode must be 0600", str(path))
+    if stat.S_IMODE(status.st_mode) & 0o022:
+        raise PermissionError(errno.EPERM, "may be written by other users; its mode must be 0600", str(path))
 
 
 def _stands_at(path: Path, status: os.stat_result) -> bool:

@@ -7,6 +7,7 @@ import re
 import resource
 import shutil
 import signal
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +144,11 @@ def _link(path: Path) -> None:
     path.symlink_to("target")
 
 
+def _open_to_all(path: Path) -> None:
+    path.touch()
+    path.chmod(0o666)
+
+
 def _write(path: Path) -> None:
     path.touch(mode=0o600)
     path.write_text("somebody's letter")
@@ -154,10 +160,10 @@ def _write(path: Path) -> None:
         (_link, "Too many levels of symbolic links: '{path}'"),
         (lambda path: path.mkdir(), "Is a directory: '{path}'"),
         (lambda path: os.mkfifo(path, 0o600), "is not a regular file: '{path}'"),
-        (lambda path: path.touch(mode=0o644), "is open to other users; its mode must be 0600: '{path}'"),
+        (_open_to_all, "may be written by other users; its mode must be 0600: '{path}'"),
         (_write, "holds something else, and is not overwritten: '{path}'"),
     ],
-    ids=["link", "folder", "fifo", "readable by others", "another file"],
+    ids=["link", "folder", "fifo", "others may write it", "another file"],
 )
 def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, prepare: Callable[[Path], object], message: str) -> None:
     path = tmp_path / "map"
@@ -165,6 +171,17 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, prepare: Callable[[P
 
     with pytest.raises(OSError, match=re.escape(message.format(path=path)) + "$"):
         open_mapping(path, SIZE, _greet)
+
+
+def test_a_file_that_others_may_read_is_made_private_again(tmp_path: Path) -> None:
+    path = tmp_path / "map"
+    buffer = open_mapping(path, SIZE, _greet)
+    buffer[HEADER : HEADER + 5] = b"later"
+    path.chmod(0o644)
+
+    again = open_mapping(path, SIZE, _greet)
+
+    assert (_text(again), stat.S_IMODE(path.stat().st_mode)) == (b"later", 0o600)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of another user")

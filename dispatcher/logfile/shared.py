@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import threading
 import weakref
 from collections.abc import MutableSequence
@@ -51,7 +52,7 @@ class Shared(AbstractContextManager[None]):
     def __init__(self, live: str) -> None:
         folder, name = os.path.split(live)
         self._path: Final = Path(folder, f".{name}.lock")
-        self._buffer: Final = mapping.open_mapping(self._path, _FILE_BYTES, _initialise, layout=_LAYOUT)
+        self._buffer: Final = _open(self._path)
         status = os.stat(self._path, follow_symlinks=False)  # noqa: PTH116
         self._identity = status.st_dev, status.st_ino
         self._mutex: Final = Mutex(self._buffer, _MUTEX_AT)
@@ -84,6 +85,18 @@ class Shared(AbstractContextManager[None]):
         except OSError:
             return True
         return (status.st_dev, status.st_ino) != self._identity
+
+
+def _open(path: Path) -> mmap.mmap:
+    try:
+        return mapping.open_mapping(path, _FILE_BYTES, _initialise, layout=_LAYOUT)
+    except (FileExistsError, PermissionError):
+        # Somebody has overwritten it, or `chmod -R g+w` has let others do so. It holds nothing that is not found anew.
+        status = path.lstat()
+        if status.st_uid != os.geteuid() or not stat.S_ISREG(status.st_mode):
+            raise
+    path.unlink(missing_ok=True)
+    return mapping.open_mapping(path, _FILE_BYTES, _initialise, layout=_LAYOUT)
 
 
 def _initialise(buffer: mmap.mmap) -> None:

@@ -469,6 +469,34 @@ def test_without_a_lock_file_the_log_grows_until_there_is_one(tmp_path: Path, cl
     ]
 
 
+@pytest.mark.parametrize("damage", ["chmod 644", "chmod 666", "overwritten", "foreign"])
+def test_a_lock_file_of_ours_is_made_usable_again(tmp_path: Path, damage: str) -> None:
+    LogFile(tmp_path / "app.log", max_bytes=100, backups=9).write(record(0))
+    lock = tmp_path / ".app.log.lock"
+    if damage.startswith("chmod"):
+        lock.chmod(int(damage.split()[1], 8))
+    else:
+        lock.write_bytes(b"x" * 64 + lock.read_bytes()[64:] if damage == "overwritten" else b"somebody's letter")
+
+    LogFile(tmp_path / "app.log", max_bytes=100, backups=9).write(record(1))
+
+    assert names(tmp_path) == ["app.log", "app.log.1"]
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of another user")
+def test_a_lock_file_of_another_user_is_left_alone(tmp_path: Path) -> None:
+    said, told = complaints(tmp_path / "app.log")
+    lock = tmp_path / ".app.log.lock"
+    lock.touch()
+    os.chown(lock, 12345, 12345)
+
+    LogFile(tmp_path / "app.log", max_bytes=100, backups=9, complaints=told).write(record(0))
+
+    assert lock.stat().st_uid == 12345
+    assert said == [f"app.log: cannot be rotated (belongs to another user: {lock}); it grows until that is possible"]
+
+
 def test_a_damaged_lock_file_is_replaced(tmp_path: Path, clock: Clock) -> None:
     log = LogFile(tmp_path / "app.log", max_bytes=100, backups=9)
     log.write(record(0))
