@@ -233,7 +233,8 @@ def _check_worker_class(name: str) -> None:
     if name == "asgi":
         raise ValueError("this class of workers serves ASGI apps, and a site is a WSGI app; write gthread")
     if "." not in name and ":" not in name and name not in SUPPORTED_WORKERS:
-        raise ValueError(f"no worker class{suggest(name, SUPPORTED_WORKERS, also='or write package.module.Class')}")
+        names = [known for known in SUPPORTED_WORKERS if known != "asgi"]
+        raise ValueError(f"no worker class{suggest(name, names, also='or write package.module.Class')}")
 
 
 def _check_variables(value: Any) -> None:

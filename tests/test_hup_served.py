@@ -82,7 +82,7 @@ BAD: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
     "a syntax error in gunicorn.conf.py": (write_conf, "SyntaxError: invalid syntax"),
     "a server setting that is wrong": (
         write_config("server: {worker_class: nosuch}\nmounts: {/: 'code:app'}\n"),
-        "class uri 'nosuch' invalid or not found",
+        "server.worker_class: no worker class; known are gevent, ",
     ),
 }  # fmt: skip
 
