@@ -69,6 +69,28 @@ def replaced(buffer: mmap.mmap, path: Path) -> bool:
         return False
 
 
+def identity(buffer: mmap.mmap) -> tuple[int, int]:
+    """The device and the inode of the file that `open_mapping` has just mapped."""
+    device, inode = _FORMAT.unpack_from(buffer)[4:6]
+    return device, inode
+
+
+def discard(path: Path, identity: tuple[int, int]) -> None:
+    """Delete the file at `path` if it is still the one of that `identity`, so that the next one to open it makes a new
+    one. OSError, also while another process holds its lock."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # who finds a file that is gone once he has this opens it again
+        status = os.fstat(fd)
+        if (status.st_dev, status.st_ino) == identity and _stands_at(path, status):
+            path.unlink()
+    finally:
+        os.close(fd)
+
+
 def _map(fd: int, path: Path, size: int, initialise: Callable[[mmap.mmap], None], layout: int) -> mmap.mmap | None:
     """The mapped file, or None when the caller has to open the path again because this file is no longer its file."""
     status = os.fstat(fd)

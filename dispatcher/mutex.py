@@ -4,7 +4,8 @@ On Linux (glibc and musl) it is a pthread mutex that is process-shared, robust a
 Free, it is taken and given back in about 0.1 µs each without releasing the GIL, because giving the GIL away costs far
 more than the lock as soon as other threads want it. Busy, the wait releases the GIL, so that a thread of this process
 which holds the mutex can go on, and it wakes every 100 ms, so that Python's signal handlers run even while the holder
-is stopped. Where there are no robust mutexes (macOS), `flock` on a file in the temporary folder stands in.
+is stopped; `patience_seconds` puts an end to it. Where there are no robust mutexes (macOS), `flock` on a file in the
+temporary folder stands in.
 
     try:
         if mutex.acquire():
@@ -27,6 +28,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import math
 import mmap
 import os
 import secrets
@@ -41,7 +43,8 @@ from typing import Final, Protocol
 from weakref import WeakSet
 
 _SIZE: Final = 64  # glibc needs 24 to 48 bytes, by architecture, musl 24 to 40; a cache line keeps neighbours apart
-_PATIENCE_SECONDS: Final = 0.1
+_WAIT_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.001
 
 
 class Mutex:
@@ -52,14 +55,15 @@ class Mutex:
     __slots__ = ("acquire", "release")
 
     acquire: Callable[[], bool]
-    """Wait for the mutex; True when its previous owner died inside. OSError when the memory was overwritten."""
+    """Wait for the mutex; True when its previous owner died inside. OSError when the memory was overwritten, and
+    TimeoutError, which is one, after `patience_seconds`: the holder is stopped, or was never there."""
 
     release: Callable[[], object]
     """Give the mutex back; nothing happens when this thread does not hold it."""
 
-    def __init__(self, buffer: mmap.mmap, offset: int) -> None:
+    def __init__(self, buffer: mmap.mmap, offset: int, *, patience_seconds: float = math.inf) -> None:
         _check(buffer, offset)
-        self.acquire, self.release = _native.open(buffer, offset)
+        self.acquire, self.release = _native.open(buffer, offset, patience_seconds)
 
     @staticmethod
     def create(buffer: mmap.mmap, offset: int) -> None:
@@ -105,27 +109,35 @@ class _Pthread:
         ctypes.memset(memory, 0, _SIZE)
         _raise_for(self.init(memory, self.attributes))
 
-    def open(self, buffer: mmap.mmap, offset: int) -> Calls:
+    def open(self, buffer: mmap.mmap, offset: int, patience: float) -> Calls:
         address = ctypes.byref((ctypes.c_char * _SIZE).from_buffer(buffer, offset))  # keeps the buffer mapped
         trylock = self.trylock
 
         def acquire() -> bool:
             code = trylock(address)
-            return self._settle(code, address) if code else False
+            return self._settle(code, address, patience) if code else False
 
         # A partial of a C function, not a Python function: no signal handler can run, and raise, on the way into it.
         return acquire, partial(self.unlock, address)
 
-    def _settle(self, code: int, address: object) -> bool:
+    def _settle(self, code: int, address: object, patience: float) -> bool:
+        waited = 0.0  # in waits, not by a clock: after all processes together were stopped, the holder gets its time
         while code in {errno.EBUSY, errno.ETIMEDOUT}:
+            if waited >= patience:
+                raise _timeout()
+            waited += _WAIT_SECONDS
             # The deadline is on the wall clock; a step of it makes one wait shorter or longer, never the lock wrong.
-            seconds, fraction = divmod(time.time() + _PATIENCE_SECONDS, 1)
+            seconds, fraction = divmod(time.time() + _WAIT_SECONDS, 1)
             code = self.timedlock(address, (ctypes.c_long * 2)(int(seconds), int(fraction * 1e9)))
         if code == errno.EOWNERDEAD:
             _raise_for(self.consistent(address))
             return True
         _raise_for(code)
         return False
+
+
+def _timeout() -> TimeoutError:
+    return TimeoutError(errno.ETIMEDOUT, "whoever holds the mutex does not give it back")
 
 
 def _raise_for(code: int) -> None:
@@ -141,11 +153,13 @@ class _Flock:
     def create(self, buffer: mmap.mmap, offset: int) -> None:
         buffer[offset : offset + _SIZE] = secrets.token_bytes(self._TOKEN).ljust(_SIZE, b"\0")
 
-    def open(self, buffer: mmap.mmap, offset: int) -> Calls:
+    def open(self, buffer: mmap.mmap, offset: int, patience: float) -> Calls:
         token = buffer[offset : offset + self._TOKEN]
         if not any(token):
             raise OSError(errno.EINVAL, "the memory holds no mutex")
-        lock = _FileLock(memoryview(buffer)[offset + self._TOKEN : offset + self._TOKEN + 1], _lock_file(token))
+        lock = _FileLock(
+            memoryview(buffer)[offset + self._TOKEN : offset + self._TOKEN + 1], _lock_file(token), patience
+        )
         return lock.acquire, lock.release
 
 
@@ -160,9 +174,11 @@ class _FileLock:
     It is Python, so an exception that a signal handler raises just here may leave it locked, until the process ends.
     """
 
-    def __init__(self, inside: memoryview, path: Path) -> None:
+    def __init__(self, inside: memoryview, path: Path, patience: float) -> None:
         self._inside = inside
         self._path = path
+        self._patience = patience
+        self._how = fcntl.LOCK_EX | (fcntl.LOCK_NB if patience < math.inf else 0)
         self.start()
         _file_locks.add(self)
 
@@ -173,11 +189,12 @@ class _FileLock:
         self._file = open(self._path, "ab", opener=_private)  # noqa: SIM115  # closed when it is collected
 
     def acquire(self) -> bool:
-        self._threads.acquire()
+        if not self._threads.acquire(timeout=-1 if self._patience == math.inf else self._patience):
+            raise _timeout()
         died = False
         try:
             if not self._depth:
-                fcntl.flock(self._file, fcntl.LOCK_EX)
+                self._lock()
                 died, self._inside[0] = bool(self._inside[0]), 1
         except BaseException:
             self._threads.release()
@@ -185,6 +202,17 @@ class _FileLock:
         self._owner = threading.get_ident()
         self._depth += 1
         return died
+
+    def _lock(self) -> None:
+        waited = 0.0
+        while True:
+            try:
+                return fcntl.flock(self._file, self._how)
+            except BlockingIOError:
+                if waited >= self._patience:
+                    raise _timeout() from None
+                time.sleep(_POLL_SECONDS)
+                waited += _POLL_SECONDS
 
     def release(self) -> None:
         if self._owner != threading.get_ident():
@@ -224,7 +252,7 @@ def _private(path: str, flags: int) -> int:
 
 class _Kind(Protocol):
     def create(self, buffer: mmap.mmap, offset: int) -> None: ...
-    def open(self, buffer: mmap.mmap, offset: int) -> Calls: ...
+    def open(self, buffer: mmap.mmap, offset: int, patience: float) -> Calls: ...
 
 
 def _kind() -> _Kind:

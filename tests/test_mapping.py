@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher import mapping
-from dispatcher.mapping import HEADER, open_mapping, replaced
+from dispatcher.mapping import HEADER, discard, identity, open_mapping, replaced
 
 SIZE = 8192
 
@@ -232,3 +233,30 @@ def test_what_is_no_mapping_is_no_replacement(tmp_path: Path) -> None:
     path.write_bytes(bytes(SIZE))
 
     assert not replaced(buffer, path)
+
+
+def test_a_file_is_discarded_once_and_the_one_that_follows_it_stays(tmp_path: Path) -> None:
+    path = tmp_path / "map"
+    old = identity(open_mapping(path, SIZE, _greet))
+    discard(path, old)
+    gone = not path.exists()
+    discard(path, old)
+    new = open_mapping(path, SIZE, _greet)
+
+    discard(path, old)
+
+    assert gone
+    assert replaced(new, path) is False
+    assert path.exists()
+
+
+def test_a_file_that_somebody_is_about_to_map_is_not_discarded(tmp_path: Path) -> None:
+    path = tmp_path / "map"
+    buffer = open_mapping(path, SIZE, _greet)
+
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            discard(path, identity(buffer))
+
+    assert path.exists()

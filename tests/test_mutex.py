@@ -202,6 +202,42 @@ def test_exceptions_that_a_signal_handler_raises_at_any_moment_leave_it_free(kin
     assert process.stdout == "True False\n"
 
 
+@pytest.mark.parametrize("holder", ["process", "thread"])
+def test_patience_ends_the_wait_and_leaves_the_mutex_to_who_holds_it(shared: mmap.mmap, holder: str) -> None:
+    lock = Mutex(shared, 64, patience_seconds=0.1)
+    ready, ready_child = os.pipe()
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        lock.acquire()
+        held.set()
+        let_go.wait()
+        lock.release()
+
+    thread, pid = threading.Thread(target=hold), None
+    if holder == "process":
+        pid = _child(lambda: _hold_until_killed(lock, ready_child))
+        os.read(ready, 1)
+    else:
+        thread.start()
+        held.wait()
+
+    with pytest.raises(TimeoutError, match="whoever holds the mutex does not give it back"):
+        lock.acquire()
+    lock.release()
+    with pytest.raises(TimeoutError):
+        lock.acquire()
+
+    if pid is None:
+        let_go.set()
+        thread.join()
+    else:
+        os.kill(pid, signal.SIGKILL)
+        _exit_code(pid)
+    assert lock.acquire() is (holder == "process")
+    lock.release()
+
+
 def test_a_thread_that_waits_does_not_stop_the_thread_that_holds(shared: mmap.mmap) -> None:
     lock = Mutex(shared, 64)
     lock.acquire()

@@ -62,7 +62,7 @@ def charge(table: Table, place: Place, now: int, cost: int) -> None:
     if not place.at or table.cells.words[place.at >> 3] != place.first:
         place.at, place.used = table.claim((place.first, place.second), place.window.capacity, now), 0
     elif not place.used:
-        table.renew(place.at, place.window.capacity)
+        table.forget_denial(place.at, place.window.capacity)
     place.window.charge(place.at, now, place.used, cost)
 
 

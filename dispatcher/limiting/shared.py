@@ -6,11 +6,14 @@
 The file at `path` is made on construction, private to this user. Limiters of one process with the same path share one
 mapping; all limiters with the same path share one table, in which limits keep separate counts unless their strategy,
 amount, window and namespace are the same, and all of them must name the same `size`. Made before a fork or after it,
-a limiter counts the same; should the file be replaced, it moves to the new one within a second.
+a limiter counts the same; should the file be replaced, it moves to the new one within a second. A table that is
+damaged, or that cannot be locked because whoever holds it is stopped, is replaced by a new one.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,12 +26,16 @@ from dispatcher.limiting.places import Place, Places, charge, expires, look
 from dispatcher.limiting.windows import FixedWindow, SlidingWindowCounter, TokenBucket, Window, moving_window
 from dispatcher.runtime import make_folder
 from dispatcher.shm.cells import LONGEST_SECONDS, MOST, Cells
-from dispatcher.shm.table import DEFAULT_SIZE, Stats, Table, Tag, open_table
+from dispatcher.shm.table import DAMAGE, DEFAULT_SIZE, Stats, Table, Tag, open_table
 
 STRATEGIES: Final = ("moving-window", "fixed-window", "sliding-window-counter", "token-bucket")
 
 _SECOND: Final = 10**9
+_SAY_EVERY_SECONDS: Final = 60.0
 _MARGIN: Final = 1000  # ns that a wait may lose as a float of seconds, on its way to a client and back
+
+
+_log: Final = logging.getLogger("dispatcher.limiter")
 
 
 class SharedLimiter:
@@ -50,6 +57,7 @@ class SharedLimiter:
         self._clock = clock
         self._limits = tuple(_Limit(item, strategy, burst, namespace) for item in limits)
         self._look_at = 0
+        self._renew_at = self._say_at = -math.inf
         make_folder(path.parent)
         self._counters = _Counters(open_table(path, size), self._limits)
 
@@ -73,12 +81,31 @@ class SharedLimiter:
             else:
                 place, allowed, left, wait = _decide_all(table, places, now, cost)
             reset = table.cells.words[(place.at >> 3) + 2] - now if place.at else 0
+        except DAMAGE as damage:
+            return self._hit_anew(counters, damage, key, cost)
         finally:
             table.release()
         if now >= self._look_at:
             self._look(now)
         reset_after = reset / _SECOND if reset > 0 else 0.0
         return Decision(allowed, place.limit.item, left, reset_after, (wait + _MARGIN) / _SECOND if wait else 0.0)
+
+    def _hit_anew(self, counters: _Counters, damage: Exception, key: str, cost: int) -> Decision:
+        """The hit in a new table, as the old one is damaged; it is allowed where there is none to be had."""
+        now = self._clock()
+        try:
+            if self._counters is counters:
+                if now < self._renew_at:
+                    raise damage
+                self._renew_at = now + 1
+                self._counters = _Counters(counters.table.renewed(damage), self._limits)
+            return self.hit(key, cost)
+        except DAMAGE as failure:
+            if now >= self._say_at:
+                self._say_at = now + _SAY_EVERY_SECONDS
+                _log.error("%s cannot be used (%s): requests are let through uncounted", counters.table.path, failure)
+        item = self._limits[0].item
+        return Decision(True, item, max(0, item.amount - cost), 0.0, 0.0)
 
     def stats(self) -> Stats:
         """How full the table is, and whether it is too small; takes some milliseconds."""

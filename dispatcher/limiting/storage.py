@@ -30,7 +30,7 @@ from dispatcher.limiting.places import Place, Places, charge, expires, forget, l
 from dispatcher.limiting.windows import FixedWindow, SlidingWindowCounter, Window, moving_window
 from dispatcher.runtime import make_folder, site_folder
 from dispatcher.shm.cells import LONGEST_SECONDS, MOST, Cells
-from dispatcher.shm.table import DEFAULT_SIZE, Stats, Table, open_table
+from dispatcher.shm.table import DAMAGE, DEFAULT_SIZE, Stats, Table, open_table
 
 _SECOND: Final = 10**9
 
@@ -119,8 +119,8 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         """How full the table is, and whether it is too small; takes some milliseconds."""
         return self._counters.table.stats(_now())
 
-    def _count(self, name: _Name, amount: int) -> int:
-        """What is used with `amount`, counted where it fits."""
+    def _count(self, name: _Name, amount: int, *, again: bool = True) -> int:
+        """What is used with `amount`, counted where it fits; `again` in a new table if this one is damaged."""
         if amount < 0:
             raise ValueError(f"an amount is at least 0, not {amount}")
         counters = self._counters
@@ -135,6 +135,11 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
                     table.note_denial(place.at)
             elif amount:
                 charge(table, place, now, amount)
+        except DAMAGE as damage:
+            if not again:
+                raise
+            self._renew(counters, damage)
+            return self._count(name, amount, again=False)
         finally:
             table.release()
         if now >= self._look_at:
@@ -146,11 +151,22 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         """The same for what is not on the path of each hit."""
         counters = self._counters
         try:
-            if counters.table.acquire():
+            try:
+                died = counters.table.acquire()
+            except OSError as error:
+                self._renew(counters, error)
+                counters = self._counters
+                died = counters.table.acquire()
+            if died:
                 counters.table.note_death()
             yield counters, _now()
         finally:
             counters.table.release()
+
+    def _renew(self, counters: _Counters, damage: Exception) -> None:
+        """Go on in a new table, as the old one is damaged."""
+        if self._counters is counters:
+            self._counters = _Counters(counters.table.renewed(damage))
 
     def _follow(self, now: int) -> None:
         """Once a second: go where the other processes are, if the file was replaced."""

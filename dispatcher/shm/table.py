@@ -22,7 +22,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from dispatcher import runtime
-from dispatcher.mapping import HEADER, open_mapping, replaced
+from dispatcher.mapping import HEADER, discard, identity, open_mapping, replaced
 from dispatcher.mutex import Mutex
 from dispatcher.shm.cells import CELL, MOST, Cells
 
@@ -30,6 +30,12 @@ Tag = tuple[int, int]
 
 DEFAULT_SIZE: Final = 16 * 2**20
 SMALLEST: Final = 4096
+
+# How long a holder, which needs microseconds, may be stopped (SIGSTOP, a debugger) before the others go on without it.
+PATIENCE_SECONDS: Final = 2.0
+
+# What may be raised between `acquire` and `release`: the mutex cannot be had, or some number is no possible one.
+DAMAGE: Final = (OSError, ValueError, IndexError)
 
 _LAYOUT: Final = 2  # a new number whenever a byte changes its meaning: mapped files of older versions are replaced
 _SECRET: Final = HEADER + Mutex.SIZE
@@ -82,7 +88,8 @@ class Table:
         self._buckets = (size - _CELLS) // _BUCKET
         self._hash = hashlib.blake2b(digest_size=16, key=self.buffer[_SECRET : _SECRET + _SECRET_BYTES])
         self._warning = ""
-        mutex = Mutex(self.buffer, HEADER)
+        self._identity = identity(self.buffer)  # as it is now, should the header be overwritten
+        mutex = Mutex(self.buffer, HEADER, patience_seconds=PATIENCE_SECONDS)
         self.acquire, self.release = mutex.acquire, mutex.release
 
     def replaced(self) -> bool:
@@ -101,6 +108,16 @@ class Table:
             return open_table(path, len(self.buffer))
         except OSError:
             return self  # no descriptor left, say; the next second will do
+
+    def renewed(self, damage: Exception) -> Table:
+        """An empty table in place of this one, as `damage` was met in it; all others follow. OSError where none can be
+        made."""
+        discard(self.path, self._identity)
+        if _tables.get((self.path, len(self.buffer))) is self:
+            del _tables[self.path, len(self.buffer)]
+        newer = open_table(self.path, len(self.buffer))
+        _log.error("%s: the limiter's table is unusable (%s); a new one is in its place", self.path, damage)
+        return newer
 
     def tag(self, key: bytes) -> Tag:
         """The two halves of the key's hash."""
@@ -132,10 +149,10 @@ class Table:
         return at
 
     def note_denial(self, at: int) -> None:
-        """Remember that the cell's client was denied: it is the last one to make room, until `claim` or `renew`."""
+        """Remember that the cell's client was denied: it is the last one to make room, until `forget_denial`."""
         self.cells.ints[(at >> 2) + 7] = 0
 
-    def renew(self, at: int, limit: int) -> None:
+    def forget_denial(self, at: int, limit: int) -> None:
         """Forget a denial, as the cell, which counts nothing at the moment, is about to be charged."""
         self.cells.ints[(at >> 2) + 7] = limit
 

@@ -96,7 +96,7 @@ def test_who_was_denied_stays_though_others_use_as_much_and_end_later(table: Tab
     while_denied = [table.find(tag) for tag in over]
 
     for at in while_denied:
-        table.renew(at, 10)
+        table.forget_denial(at, 10)
     for number in range(1000, 2000):
         _count(table, table.tag(b"%d" % number), used=10)
 
