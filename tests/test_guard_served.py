@@ -113,7 +113,8 @@ def faulty_site(folder: Path, worker: str) -> Iterator[Serving]:
 
 def app_records(folder: Path) -> list[str]:
     """The first line of each record that the apps' log holds."""
-    lines = (folder / "logs" / "app.log").read_text().splitlines()
+    log = folder / "logs" / "app.log"  # made with its first record
+    lines = log.read_text().splitlines() if log.exists() else []
     return [line for line in lines if not line.startswith(" ")]
 
 

@@ -224,7 +224,8 @@ def test_a_later_worker_reads_the_file_where_nobody_watches_it(
 def test_a_site_without_a_place_for_records_serves(
     boot: Callable[[], Live], file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runtime.site_folder(file).parent.write_text("a file in place of the folder")
+    runtime.make_folder(runtime.site_folder(file).parent)
+    runtime.site_folder(file).write_text("a file in place of the folder")
 
     assert get(boot()) == ("200 OK", "one")
     wait_until(lambda: "edits of config.yaml cannot go live: NotADirectoryError: " in caplog.text)
