@@ -16,11 +16,13 @@ Each run of a server (one gunicorn master, however often its workers change) has
 ``held.json``
     there while the master replaces the workers: nobody changes what it serves.
 
-Files are replaced whole, and readable by their user alone: the config and its `.env` hold secrets.
+Files are replaced whole, and readable by their user alone: the config and its `.env` hold secrets. What another user
+could have written is not there for us: it could have the server load any code.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -28,6 +30,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
@@ -37,6 +40,7 @@ from dispatcher import owner, runtime
 from dispatcher.config import Contents
 
 _RUN: Final = re.compile(r"run-(\d+)-(\d+)")
+_NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EPERM, errno.EACCES)
 _LOCAL: Final = "surrogateescape"  # bytes that are not UTF-8 keep what they are
 
 
@@ -174,10 +178,10 @@ class Records:
     @_as_owner
     def active_stamp(self) -> tuple[int, int]:
         """A value that changes whenever something is activated; zeros before that."""
-        try:
-            status = self._active_file.stat()
-        except FileNotFoundError:
-            return 0, 0
+        with _opened(self._active_file) as handle:
+            if handle is None:
+                return 0, 0
+            status = os.fstat(handle)
         return status.st_ino, status.st_mtime_ns
 
     @_as_owner
@@ -228,7 +232,7 @@ class Records:
 
     @_as_owner
     def is_held(self) -> bool:
-        return (self._folder / "held.json").exists()
+        return _read(self._folder / "held.json") is not None
 
     @_as_owner
     def workers(self) -> list[Worker]:
@@ -290,19 +294,41 @@ class Lock:
 
 
 def runs(folder: Path) -> list[Records]:
-    """The runs that have left records in a site's runtime `folder`, the latest last."""
-    found = [
-        Process(int(name[1]), int(name[2])) for path in folder.glob("run-*") if (name := _RUN.fullmatch(path.name))
-    ]
+    """The runs that have left records in a site's runtime `folder`, the latest last; none where it is not ours."""
+    with owner.acting_for(folder):
+        names = [name for path in folder.glob("run-*") if (name := _RUN.fullmatch(path.name)) and _is_ours(path)]
+    found = [Process(int(name[1]), int(name[2])) for name in names]
     return [Records(folder, master) for master in sorted(found, key=lambda one: (one.started, one.pid))]
 
 
+def _is_ours(path: Path) -> bool:
+    with _opened(path) as handle:
+        return handle is not None
+
+
 def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return None
+    with _opened(file) as handle:
+        if handle is None:
+            return None
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            found: dict[str, Any] = json.loads(stream.read())
     return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    """A descriptor of `path`; None where there is none, or one that another user could have made."""
+    try:
+        handle = runtime.open_ours(path)
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        handle = None
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def _write(file: Path, data: dict[str, Any], *, replace: bool = True) -> None:

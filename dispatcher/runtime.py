@@ -3,8 +3,9 @@
 `site_folder` names it from the place of the config file and from which of a few base folders can be used now, so that
 every worker finds the same one; a shell of another environment may have another base, and asks `site_folders`. A base
 may come and go while a site serves (`$XDG_RUNTIME_DIR` goes when its user logs out): who keeps a file open there asks
-`moved` from time to time, as all others go to another base. `make_folder` makes a folder, and refuses one that another
-local user has prepared. Names are short: a unix socket in the folder must fit into 104 bytes.
+`moved` from time to time, as all others go to another base. `make_folder` makes a folder, and `open_ours` opens what is
+in one; both refuse what another local user has prepared. Names are short: a unix socket in the folder must fit into
+104 bytes.
 """
 
 from __future__ import annotations
@@ -72,14 +73,53 @@ def _make_private(folder: Path) -> None:
     _check(folder)
 
 
+def open_ours(path: Path) -> int:
+    """A descriptor to read the file or folder `path` with, which the caller closes.
+
+    OSError when it or a folder above it, up to the user's own, is missing, is a link, belongs to another user than us
+    or root, or is writable by others. Each is opened in the one before, so that none can be exchanged in between.
+    """
+    own = next((parent for parent in (path, *path.parents) if parent.name == _user_folder()), path.parent)
+    handle = _open_checked(own, own, None)
+    for name in path.relative_to(own).parts:
+        own /= name
+        folder = handle
+        try:
+            handle = _open_checked(own, name, folder)
+        finally:
+            os.close(folder)
+    return handle
+
+
+def _open_checked(path: Path, name: str | Path, folder: int | None) -> int:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe would have us wait
+    handle = os.open(name, flags, dir_fd=folder)
+    try:
+        _check_opened(os.fstat(handle), path)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _check_opened(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
+        raise PermissionError(errno.EPERM, "is neither a file nor a folder", str(path))
+    _check_owner(status, path, os.geteuid(), 0)
+
+
 def _check(folder: Path) -> None:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(folder))
-    if status.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "belongs to another user", str(folder))
+    _check_owner(status, folder, os.geteuid())
+
+
+def _check_owner(status: os.stat_result, path: Path, *uids: int) -> None:
+    if status.st_uid not in uids:
+        raise PermissionError(errno.EPERM, "belongs to another user", str(path))
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(errno.EPERM, "is writable by other users", str(folder))
+        raise PermissionError(errno.EPERM, "is writable by other users", str(path))
 
 
 def _user_folder() -> str:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dispatcher import record
+from dispatcher import record, runtime
 from dispatcher.config import Contents
 from dispatcher.record import Active, MountState, Process, Records, Rejected, Worker
 
@@ -119,6 +121,58 @@ def test_runs_are_listed_with_the_latest_last(tmp_path: Path) -> None:
     (tmp_path / "limits").touch()  # what else lies in the folder of a site
 
     assert [one.master for one in record.runs(tmp_path)] == [ENDED, Process(8, 20), Process(7, 900)]
+
+
+def _belongs_to_somebody(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    os.chown(path, 12345, 12345)
+
+
+def _is_a_link(path: Path) -> None:
+    elsewhere = path.rename(path.with_name("elsewhere"))
+    path.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("level", range(4), ids=["the user's folder", "the site's", "the run's", "the file"])
+@pytest.mark.parametrize(
+    "prepare",
+    [_belongs_to_somebody, lambda path: path.chmod(0o722), _is_a_link],
+    ids=["of another user", "writable by others", "a link"],
+)
+def test_what_another_user_could_have_written_is_not_there(
+    tmp_path: Path, prepare: Callable[[Path], object], level: int
+) -> None:
+    user = tmp_path / f"dispatcher-{os.geteuid()}"
+    records = Records(user / "0123456789abcdef", ME)
+    records.activate(active(b"mounts: {/: 'evil:app'}"))
+    records.hold()
+    before = (records.is_held(), record.runs(records.folder.parent) != [])
+
+    prepare((user, records.folder.parent, records.folder, records.folder / "active.json")[level])
+
+    assert before == (True, True)
+    assert (records.active(), records.active_stamp()) == (None, (0, 0))
+    assert (records.is_held(), record.runs(records.folder.parent) != []) == ((level == 3,) * 2)
+
+
+def test_a_pipe_in_the_place_of_a_record_is_not_waited_for(records: Records) -> None:
+    records.hold()
+    os.mkfifo(records.folder / "active.json", 0o600)
+
+    assert records.active() is None
+
+
+def test_an_error_of_the_disk_is_not_taken_for_a_record_that_is_missing(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(runtime, "open_ours", fail)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        records.active()
 
 
 def test_a_run_is_removed_whole(records: Records) -> None:
