@@ -21,7 +21,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from dispatcher import catalog, checks, compose, config, reloading, routes, server, serversettings, status
+from dispatcher import catalog, checks, compose, config, owner, reloading, routes, server, serversettings, status
 from dispatcher.config import Config
 from dispatcher.errors import DispatcherError, Problem
 from dispatcher.routes import Route
@@ -191,11 +191,15 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def _site(file: Path | None) -> Iterator[Config]:
-    """The site to be built in this process, with the environment that workers have. What is made in its runtime folder
-    goes at the end, and what the apps print is kept out of the output."""
+    """The site to be built in this process, with the environment and, from root, the user that workers have. What is
+    made in its runtime folder goes at the end, and what the apps print is kept out of the output."""
     with TemporaryDirectory(prefix="dispatcher-") as folder, redirect_stdout(sys.stderr):
         site = config.read(file or server.config_file(), options=catalog.OPTIONS, runtime_folder=Path(folder) / "site")
         os.environ.update(serversettings.environment(site.server))
+        uid, gid, initgroups = serversettings.identity(site.server)
+        if os.geteuid() == 0:
+            os.chown(folder, uid, gid)
+            owner.become(uid, gid, initgroups)
         yield site
 
 

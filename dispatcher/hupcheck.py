@@ -26,7 +26,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Chdir
 
-from dispatcher import catalog, config, runtime, watch
+from dispatcher import catalog, config, owner, runtime, serversettings, watch
 from dispatcher.config import Config
 from dispatcher.errors import DispatcherError
 from dispatcher.record import Process, Records
@@ -138,7 +138,9 @@ def judge(job: Job) -> Verdict:
 
 
 def _failing(site: Config, master: int) -> Sequence[str]:
-    active = Records(runtime.site_folder(site.file), Process.of(master)).active()
+    with owner.acting_as(serversettings.identity(site.server)[0]):
+        folder = runtime.site_folder(site.file)
+    active = Records(folder, Process.of(master)).active()
     return active.waiting if active is not None and not site.strict else ()
 
 

@@ -13,7 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gunicorn import util
+
 _OF_USER: Final = re.compile("dispatcher-([0-9]+)")  # as the module runtime names it
+
+
+def become(uid: int, gid: int, initgroups: bool = False) -> None:
+    """Be the user that a worker is, for good, as gunicorn makes it before it loads the app."""
+    util.set_owner_process(uid, gid, initgroups=initgroups)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -239,12 +240,7 @@ def _begin(site: Config, contents: Contents, arbiter: Arbiter) -> str | None:
 
 
 def _become_worker(arbiter: Arbiter) -> Callable[[], None]:
-    """What gunicorn does in a worker before it loads the app."""
-
-    def become() -> None:
-        util.set_owner_process(arbiter.cfg.uid, arbiter.cfg.gid, initgroups=arbiter.cfg.initgroups)
-
-    return become
+    return partial(owner.become, arbiter.cfg.uid, arbiter.cfg.gid, arbiter.cfg.initgroups)
 
 
 def _tell(site: Config, found: Start, records: Records) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gunicorn import util
-from gunicorn.config import KNOWN_SETTINGS, validate_user
+from gunicorn.config import KNOWN_SETTINGS, validate_group, validate_user
 from gunicorn.config import Config as GunicornConfig
 from gunicorn.workers import SUPPORTED_WORKERS
 
@@ -80,10 +80,10 @@ def environment(settings: Mapping[str, Any]) -> dict[str, str]:
     return dict(one.split("=", 1) for one in ([raw] if isinstance(raw, str) else raw))
 
 
-def user(settings: Mapping[str, Any]) -> int:
-    """The user id of the workers."""
-    found: int = validate_user(settings.get("user"))
-    return found
+def identity(settings: Mapping[str, Any]) -> tuple[int, int, bool]:
+    """User and group of the workers, and whether they have the further groups of the user."""
+    uid, gid = validate_user(settings.get("user")), validate_group(settings.get("group"))
+    return uid, gid, settings.get("initgroups", False)
 
 
 def find_obstacles(settings: Mapping[str, Any]) -> list[Mistake]:

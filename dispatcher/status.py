@@ -56,7 +56,7 @@ def _of_workers(file: Path) -> Records | None:
     """For root: what is found where the config names another user for the workers. Nobody else's records are looked
     at, because they could name any process as the server that is to be sent a signal."""
     try:
-        uid = serversettings.user(config.read(file, options=catalog.OPTIONS).server)
+        uid = serversettings.identity(config.read(file, options=catalog.OPTIONS).server)[0]
     except DispatcherError:
         return None
     with owner.acting_as(uid):

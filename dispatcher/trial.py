@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from dispatcher import catalog, compose, config
+from dispatcher import catalog, compose, config, owner, serversettings
 from dispatcher.compose import MountedApp
 from dispatcher.config import Config, Contents
 from dispatcher.errors import DispatcherError
@@ -88,6 +88,7 @@ class Trial:
             "config": contents.config.decode(errors=_LOCAL),
             "env": None if contents.env is None else contents.env.decode(errors=_LOCAL),
             "keys": list(keys),
+            "identity": serversettings.identity(site.server) if os.geteuid() == 0 else None,
         }
         keys = [mount.key for mount in site.mounts if mount.key in keys]  # in the order in which they are loaded
         timeouts = {mount.key: mount.load_timeout or site.load_timeout for mount in site.mounts}
@@ -253,6 +254,8 @@ def _try(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
             problems = [str(problem) for problem in one.error.problems]
             say({"failed": one.mount.key, "problems": problems, "traceback": _traceback(one.error)})
 
+    if job["identity"] is not None:  # as root, who asks for new workers, and is not what they are
+        owner.become(*job["identity"])
     env = None if job["env"] is None else job["env"].encode(errors=_LOCAL)
     contents = Contents(job["config"].encode(errors=_LOCAL), env)
     site = config.read(Path(job["file"]), options=catalog.OPTIONS, contents=contents)

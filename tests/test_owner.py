@@ -135,10 +135,12 @@ def test_a_server_of_root_loads_and_shares_nothing_as_root(folder: Path) -> None
     write_site(folder, text, writes=APP)
     environ = {"XDG_RUNTIME_DIR": str(folder / "run"), "PYTHONDONTWRITEBYTECODE": "1"}
 
+    checked = run(folder, *DISPATCHER, "check", env=environ)
     with serving(folder, env=environ) as site:
-        wait_until(lambda: len((folder / "var/who.txt").read_text().splitlines()) == 3)
+        wait_until(lambda: len((folder / "var/who.txt").read_text().splitlines()) == 4)
         assert site.request("/").text == "hello"
         status = run(folder, *DISPATCHER, "status", env=environ)
+        reloaded = run(folder, *DISPATCHER, "reload", "--wait", env=environ)
         shared = owners(folder / "run")
         left = site.process.pid
 
@@ -146,3 +148,5 @@ def test_a_server_of_root_loads_and_shares_nothing_as_root(folder: Path) -> None
     assert shared == {NOBODY}
     assert f"server {left}" in status.stdout
     assert status.stderr == ""
+    assert "module 'writes' has no attribute 'nothing'" in checked.stderr
+    assert (reloaded.stdout, reloaded.stderr) == ("reloaded\n", "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gunicorn.config import KNOWN_SETTINGS
 
-from dispatcher.serversettings import environment, find_obstacles, read_server, user
+from dispatcher.serversettings import environment, find_obstacles, identity, read_server
 from dispatcher.validation.mistakes import Mistake
 
 ROOT = Path("/srv/site")
@@ -167,6 +167,13 @@ def test_the_environment_of_workers_is_read(raw: dict[str, Any], meant: dict[str
     assert environment(raw) == meant
 
 
-@pytest.mark.parametrize(("settings", "uid"), [({"user": "root"}, 0), ({"user": 12}, 12), ({}, os.geteuid())])
-def test_the_user_of_workers_is_read(settings: dict[str, Any], uid: int) -> None:
-    assert user(settings) == uid
+@pytest.mark.parametrize(
+    ("settings", "meant"),
+    [
+        pytest.param({"user": "root", "group": "root"}, (0, 0, False), id="by name"),
+        pytest.param({"user": 12, "group": 13, "initgroups": True}, (12, 13, True), id="by number"),
+        pytest.param({}, (os.geteuid(), os.getegid(), False), id="this process's"),
+    ],
+)
+def test_the_identity_of_workers_is_read(settings: dict[str, Any], meant: tuple[int, int, bool]) -> None:
+    assert identity(settings) == meant
