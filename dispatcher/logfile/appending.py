@@ -31,7 +31,7 @@ from dispatcher.logfile.live import NOTHING, Live
 from dispatcher.logfile.opened import LINKS, Opened
 from dispatcher.logfile.place import Place
 from dispatcher.logfile.schedule import Schedule
-from dispatcher.logfile.shared import GENERATION, TORN, was_copied
+from dispatcher.logfile.shared import GENERATION, TORN, held_if_possible, was_copied
 
 _write: Final = os.write
 
@@ -181,7 +181,7 @@ class LogFile:
     def _settle(self, file: Opened, line: bytes, records: int, written: int) -> None:
         """See to a record that was written only in part, or into a file that is no longer the live one."""
         try:
-            with self._live.place.knowledge.held():
+            with held_if_possible(self._live.place.knowledge):
                 end = os.lseek(file.fd, 0, os.SEEK_CUR) if file.regular else 0
                 self._finish(file, line[written:])
                 if file.is_linked() or not file.regular or was_copied(file.words, file.inode, end):

@@ -11,14 +11,41 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import MutableSequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
-from dispatcher.logfile.shared import note_copied
+from dispatcher.logfile.backups import Backups
+from dispatcher.logfile.shared import GENERATION, INODE, note_copied
 
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES: Final = 2**20
+_LATE_SECONDS: Final = 0.002  # who had looked before the file was set aside has written by then, but for very few
+
+
+def put_away(live: str, backups: Backups, words: MutableSequence[int], started: float, *, renames: bool) -> None:
+    """Move the live file, started at `started`, to the backups; unless that `renames` only, by way of a copy."""
+    aside = Aside(live)
+    if (left := aside.left()) is not None:
+        _hand_over(aside, live, backups, words, left.stat().st_mtime)
+    if renames:
+        backups.put_away(live, live, started)
+        return
+    aside.take()
+    words[GENERATION] += 1
+    words[INODE] = 0
+    time.sleep(_LATE_SECONDS)
+    _hand_over(aside, live, backups, words, started)
+
+
+def _hand_over(aside: Aside, live: str, backups: Backups, words: MutableSequence[int], started: float) -> None:
+    try:
+        backups.put_away(live, aside.copy(words), started)
+        aside.check()
+    except BaseException:
+        aside.put_back()
+        raise
 
 
 class Aside:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
 from dispatcher.logfile import compression
-from dispatcher.logfile.aside import Aside
+from dispatcher.logfile.aside import put_away
 from dispatcher.logfile.backups import Backups
 from dispatcher.logfile.complaints import Complaints
 from dispatcher.logfile.opened import UNLIMITED, Opened, nothing_opened, open_file
@@ -27,7 +27,9 @@ from dispatcher.logfile.shared import (
     SIZE,
     STARTED_MS,
     TORN,
+    BusyError,
     forget_copied,
+    held_if_possible,
 )
 
 _FORGET_MS: Final = 1000  # room that was granted earlier is used, or its owner is gone
@@ -35,7 +37,7 @@ _PIECES: Final = 32  # of the room that is left; more would cost more locking, f
 _LARGEST_GRANT: Final = 65536
 _OPEN_AGAIN_SECONDS: Final = 0.01
 _ROTATE_AGAIN_SECONDS: Final = 1.0
-_LATE_SECONDS: Final = 0.002  # who had looked before the file was set aside has written by then, but for very few
+_LOCK_AGAIN_SECONDS: Final = 10.0
 
 NOTHING: Final = nothing_opened()
 
@@ -68,20 +70,42 @@ class Live:
         self._compress = compress
         self._mode = mode
         self._clock = clock
-        self._open_again = self._rotate_again = 0.0
+        self._open_again = self._rotate_again = self._lock_again = 0.0
         self._open_error = OSError()
         self.file: Opened = NOTHING
         """What was opened last; it may have been replaced since."""
 
     def ready(self, size: int) -> Opened:
         """The live file with room for `size` bytes, which are taken; OSError if there is no such file."""
-        with self.place.lock():
-            looks = monotonic() >= self.file.until
-            file = self.current()
-            if self._may_rotate(file):
-                return self._with_room(file, size, looked=looks)
-            file.left = UNLIMITED
-            return file
+        if monotonic() < self._lock_again:
+            return self._without_lock()
+        try:
+            with self.place.lock():
+                return self._ready(size)
+        except BusyError as error:
+            self._complaints.unrotated(error)
+            self._lock_again = monotonic() + _LOCK_AGAIN_SECONDS
+            return self._without_lock()
+
+    def _ready(self, size: int) -> Opened:
+        if self._lock_again:
+            self._lock_again, self.file = 0.0, NOTHING  # what was opened without the lock is not known to the others
+        looks = monotonic() >= self.file.until
+        file = self.current()
+        if self._may_rotate(file):
+            return self._with_room(file, size, looked=looks)
+        file.left = UNLIMITED
+        return file
+
+    def _without_lock(self) -> Opened:
+        """The live file, which is not rotated."""
+        now, file, words = monotonic(), self.file, self.place.knowledge.words
+        known = file.words is words and file.generation == words[GENERATION]
+        if not known or not self._is_at_path(file):
+            file = self.file = self._open(now)
+        file.left = UNLIMITED
+        file.until = now + LOOK_SECONDS
+        return file
 
     def rotate(self) -> None:
         """Rotate now, due or not; an empty file is left as it is."""
@@ -100,7 +124,7 @@ class Live:
 
     def forget(self) -> None:
         """Close the file, and give back the room that it had."""
-        with self.place.knowledge.held():
+        with held_if_possible(self.place.knowledge):
             self._take_back(self.file)
             self.file = NOTHING
 
@@ -213,7 +237,7 @@ class Live:
         if self._is_at_path(file):
             words[ROTATING] = 1
             try:
-                self._put_away(words)
+                put_away(self.place.real, self._backups, words, self._started(), renames=self._renames())
             except Exception as error:  # noqa: BLE001  # also what a rotator of the app's own raises
                 self._complaints.unrotated(error)
                 self._rotate_again = monotonic() + _ROTATE_AGAIN_SECONDS
@@ -227,26 +251,3 @@ class Live:
         if self._compress:
             compression.start(self.place.real, self._backups, self.place.knowledge)
         return file
-
-    def _put_away(self, words: MutableSequence[int]) -> None:
-        live = self.place.real
-        aside = Aside(live)
-        if (left := aside.left()) is not None:
-            self._hand_over(aside, words, left.stat().st_mtime)
-        started = self._started()
-        if self._renames():
-            self._backups.put_away(live, live, started)
-            return
-        aside.take()
-        words[GENERATION] += 1
-        words[INODE] = 0
-        time.sleep(_LATE_SECONDS)
-        self._hand_over(aside, words, started)
-
-    def _hand_over(self, aside: Aside, words: MutableSequence[int], started: float) -> None:
-        try:
-            self._backups.put_away(self.place.real, aside.copy(words), started)
-            aside.check()
-        except BaseException:
-            aside.put_back()
-            raise

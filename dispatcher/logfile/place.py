@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 from typing import Final
 
 from dispatcher.logfile.complaints import Complaints
 from dispatcher.logfile.opened import STANDARD
-from dispatcher.logfile.shared import Alone, Knowledge, Shared
+from dispatcher.logfile.shared import Alone, DamagedError, Knowledge, Shared
 
 LOOK_SECONDS: Final = 0.05
 _SHARE_AGAIN_SECONDS: Final = 10.0  # a lock file that could not be made
@@ -39,13 +40,23 @@ class Place:
         """Whether there is a lock that all writers hold in turn."""
         return isinstance(self.knowledge, Shared)
 
-    def lock(self) -> AbstractContextManager[object]:
-        """The lock that everybody who writes to this path uses now."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock that everybody who writes to this path uses now; `BusyError` if that cannot be."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._now().held())
+            except DamagedError:
+                self.look_again()
+                stack.enter_context(self._now().held())
+            yield
+
+    def _now(self) -> Knowledge:
         if monotonic() >= self._again:
             with self._finding:  # the other threads wait, instead of going on with what is being replaced
                 if monotonic() >= self._again:
                     self._find()
-        return self.knowledge.held()
+        return self.knowledge
 
     def look_again(self) -> None:
         """Let the next `lock` find everything anew."""

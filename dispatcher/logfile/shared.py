@@ -5,13 +5,14 @@ They stand in ``.NAME.lock`` beside the log file. `Alone` is the same for a proc
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import stat
 import threading
 import weakref
-from collections.abc import MutableSequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, MutableSequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -35,6 +36,15 @@ _MUTEX_AT: Final = mapping.HEADER
 _WORDS_AT: Final = _MUTEX_AT + Mutex.SIZE
 _FILE_BYTES: Final = 4096
 _LAYOUT: Final = 1
+_PATIENCE_SECONDS: Final = 1.0
+
+
+class BusyError(OSError):
+    """Whoever holds the lock does not give it back: it is stopped, or rotates very slowly."""
+
+
+class DamagedError(OSError):
+    """The lock was overwritten; its file is deleted, and the next one to look makes another."""
 
 
 class Knowledge(Protocol):
@@ -55,7 +65,7 @@ class Shared(AbstractContextManager[None]):
         self._buffer: Final = _open(self._path)
         status = os.stat(self._path, follow_symlinks=False)  # noqa: PTH116
         self._identity = status.st_dev, status.st_ino
-        self._mutex: Final = Mutex(self._buffer, _MUTEX_AT)
+        self._mutex: Final = Mutex(self._buffer, _MUTEX_AT, patience_seconds=_PATIENCE_SECONDS)
         view = memoryview(self._buffer)[_WORDS_AT : _WORDS_AT + 8 * _WORDS]
         self.words: MutableSequence[int] = view.cast("Q")  # type: ignore[assignment]  # a view has all that is used
 
@@ -69,10 +79,13 @@ class Shared(AbstractContextManager[None]):
                 # but the path may now name another file, and nobody has been told.
                 self.words[ROTATING] = 0
                 self.words[GENERATION] += 1
-        except BaseException as error:  # a signal handler raised, or the file is damaged
+        except TimeoutError as error:
+            raise BusyError(errno.EDEADLK, "its lock is held by a process that does not go on") from error
+        except OSError as error:
+            self._path.unlink(missing_ok=True)
+            raise DamagedError(*error.args) from error
+        except BaseException:  # raised by a signal handler
             self._mutex.release()
-            if isinstance(error, OSError):
-                self._path.unlink(missing_ok=True)
             raise
 
     def __exit__(self, *error: object) -> None:
@@ -85,6 +98,15 @@ class Shared(AbstractContextManager[None]):
         except OSError:
             return True
         return (status.st_dev, status.st_ino) != self._identity
+
+
+@contextmanager
+def held_if_possible(knowledge: Knowledge) -> Iterator[None]:
+    """The lock, for what must be done even if there is none to be had."""
+    with ExitStack() as stack:
+        with suppress(BusyError, DamagedError):
+            stack.enter_context(knowledge.held())
+        yield
 
 
 def _open(path: Path) -> mmap.mmap:

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.logfile import LogFile
+from dispatcher.logfile import LogFile, shared
+from dispatcher.logfile.complaints import Complaints
 from dispatcher.logfile.shared import Shared
 from tests.logfile.records import content, log_files, names, once, record, records
 
@@ -99,8 +100,8 @@ def test_a_process_that_dies_holding_the_lock_holds_up_nobody(tmp_path: Path) ->
     log.write(record(0))
     child = os.fork()
     if child == 0:
-        shared = Shared(str(path))
-        shared.__enter__()
+        held = Shared(str(path))
+        held.__enter__()
         path.rename(tmp_path / "app.log.1")  # half of a rotation
         os._exit(0)
     os.waitpid(child, 0)
@@ -109,6 +110,52 @@ def test_a_process_that_dies_holding_the_lock_holds_up_nobody(tmp_path: Path) ->
         log.write(record(number))
 
     assert records(tmp_path) == once(*range(6))
+
+
+@contextmanager
+def lock_held_by_a_stopped_process(path: Path) -> Iterator[None]:
+    child = os.fork()
+    if child == 0:
+        held = Shared(str(path))
+        held.__enter__()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(0)
+    os.waitpid(child, os.WUNTRACED)
+    yield
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_while_the_holder_of_the_lock_is_stopped_records_are_written_and_not_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "_PATIENCE_SECONDS", 0.01)
+    said: list[str] = []
+    told = Complaints("app.log", lambda: 0.0, said.append)
+    log = LogFile(tmp_path / "app.log", max_bytes=250, backups=9, complaints=told)
+    log.write(record(0))
+
+    with lock_held_by_a_stopped_process(tmp_path / "app.log"):
+        for number in range(1, 6):
+            log.write(record(number))
+        (tmp_path / "app.log").rename(tmp_path / "moved.log")
+        log._live.file.until = 0.0
+        log.write(record(6))
+        (tmp_path / "app.log").unlink()
+        log.write(record(7))
+        log.close()
+        LogFile(tmp_path / "app.log", max_bytes=250, backups=9, complaints=told).write(record(8))
+        log.write(record(9))
+    assert names(tmp_path) == ["app.log", "moved.log"]
+    assert records(tmp_path) == once(*range(6), 7, 8, 9)
+    reason = "its lock is held by a process that does not go on"
+    assert said == [f"app.log: cannot be rotated ({reason}); it grows until that is possible"]
+
+    log._live._lock_again, log._live.file.until = 1.0, 0.0
+    log.write(record(10))
+
+    assert names(tmp_path) == ["app.log", "app.log.1", "moved.log"]
+    assert records(tmp_path) == once(*range(6), *range(7, 11))
 
 
 @pytest.mark.parametrize("how", ["mv", "rm"])
