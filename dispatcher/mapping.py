@@ -70,7 +70,7 @@ def replaced(buffer: mmap.mmap, path: Path) -> bool:
 
 
 def identity(buffer: mmap.mmap) -> tuple[int, int]:
-    """The device and the inode of the file that `open_mapping` has just mapped."""
+    """The device and the inode of the file that `open_mapping` has just mapped; no other's while it stays mapped."""
     device, inode = _FORMAT.unpack_from(buffer)[4:6]
     return device, inode
 

@@ -237,7 +237,8 @@ def test_what_is_no_mapping_is_no_replacement(tmp_path: Path) -> None:
 
 def test_a_file_is_discarded_once_and_the_one_that_follows_it_stays(tmp_path: Path) -> None:
     path = tmp_path / "map"
-    old = identity(open_mapping(path, SIZE, _greet))
+    mapped = open_mapping(path, SIZE, _greet)  # as long as it is, no other file gets its number
+    old = identity(mapped)
     discard(path, old)
     gone = not path.exists()
     discard(path, old)
