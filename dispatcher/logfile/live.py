@@ -157,6 +157,7 @@ class Live:
             raise
         if file.regular:
             self._adopt(file)
+        self._end_torn(file)
         self.file = file
         return file
 
@@ -182,10 +183,12 @@ class Live:
         elif status.st_size and status.st_mtime < self._started() - 0.5:
             words[STARTED_MS] = int(status.st_mtime * 1000)
         forget_copied(words, file.inode)
-        if words[TORN]:
-            os.write(file.fd, b"\n")
-            words[TORN] = 0
         file.generation = words[GENERATION]
+
+    def _end_torn(self, file: Opened) -> None:
+        if file.words[TORN]:
+            os.write(file.fd, b"\n")
+            file.words[TORN] = 0
 
     def _is_at_path(self, file: Opened) -> bool:
         return self.place.is_at_path(file.device, file.inode)

@@ -81,7 +81,7 @@ def nothing_opened() -> Opened:
 def open_file(path: str, mode: int, words: MutableSequence[int]) -> Opened:
     """Open `path` for appending, making it and its folder if need be; OSError if that cannot be.
 
-    A FIFO that nobody reads is an error, not a wait.
+    A FIFO that nobody reads is an error, not a wait, and so is a write to one that is full.
     """
     if path in STANDARD:
         # Opening it would fail where it is a socket, as under systemd. And it stays what it is even when it is a file
@@ -92,7 +92,8 @@ def open_file(path: str, mode: int, words: MutableSequence[int]) -> Opened:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120  # a string, as everywhere in here
         fd = os.open(path, _FLAGS, mode)
-    os.set_blocking(fd, True)
+    # The reader of a FIFO may be stopped; what does not fit then is dropped.
+    os.set_blocking(fd, not stat.S_ISFIFO(os.fstat(fd).st_mode))
     return Opened(_out_of_reach(fd), words)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -299,6 +300,32 @@ def test_a_fifo_that_nobody_reads_does_not_wait(tmp_path: Path) -> None:
     assert said == [
         f"app.log: cannot be written (No such device or address: {tmp_path}/app.log); 1 record dropped",
     ]
+
+
+def test_a_fifo_whose_reader_does_not_read_delays_nobody_and_gets_whole_lines(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "app.log")
+    reader = os.open(tmp_path / "app.log", os.O_RDONLY | os.O_NONBLOCK)
+    said, told = complaints(tmp_path / "app.log")
+    log = LogFile(tmp_path / "app.log", complaints=told)
+    log.open()
+    fcntl.fcntl(log._live.file.fd, fcntl.F_SETPIPE_SZ, 8192)
+
+    for number in range(100):
+        log.write(record(number))
+    log.write(record(100, size=5000))
+    received = os.read(reader, 100_000)
+    log.write(record(101, size=9000))  # larger than the FIFO: goes in in part
+    received += os.read(reader, 100_000)
+    log.write(record(102))
+    received += os.read(reader, 100_000)
+
+    lines = received.splitlines(keepends=True)
+    assert received.endswith(b"\n" + record(102))
+    assert all(len(line) == 100 for line in lines if not line.startswith(b"id=101 "))
+    assert said[0] == "app.log: cannot be written (Resource temporarily unavailable); 1 record dropped"
+    assert said[-1].startswith("app.log: is written again; ")
+    log.close()
+    os.close(reader)
 
 
 def test_standard_output_is_a_log(tmp_path: Path) -> None:
