@@ -10,7 +10,9 @@ the master, once it is ready:
 3. When all of the new ones have booted, the old ones are told to end. If they do not boot, they are ended instead, and
    the old ones stay.
 
-All of it is done in the master's own thread, a step at each turn of its loop: a thread would be lost in the forks.
+All of it is done in the master's own thread, a step at each turn of its loop: a thread would be lost in the forks. What
+goes wrong there would end the master, and the site with it: where the disk is full, or no process can be started, the
+HUP is not done.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +96,10 @@ class Hup:
         self._arbiter.log.info("Hang up: checking the new code and config")
         if self._arbiter.cfg.preload_app:
             self._arbiter.log.warning("Hang up: with preload_app new workers have the old code; restart for new code")
-        self._check = self._begin_check(self._arbiter, self._file, self._records.folder)
+        try:
+            self._check = self._begin_check(self._arbiter, self._file, self._records.folder)
+        except OSError as error:
+            self._give_up(error)
 
     def manage_workers(self) -> None:
         """At each turn of the loop: a step, and gunicorn's own work."""
@@ -113,15 +119,39 @@ class Hup:
     # The steps
 
     def _step(self) -> None:
-        if self._check is not None and (verdict := self._check.verdict()) is not None:
-            taken, self._check = self._clock() - self._check.began, None
-            self._decide(verdict, taken)
+        if self._check is not None:
+            self._look_at_check(self._check)
         if self._change is not None:
             self._look_at_new(self._change)
         self._count()
         if self._again and self._check is None and self._change is None:
             self._again = False
             self.handle()
+
+    def _look_at_check(self, check: Check) -> None:
+        try:
+            if (verdict := check.verdict()) is None:
+                return
+            self._check = None
+            self._decide(verdict, self._clock() - check.began)
+        except (OSError, ValueError, LookupError) as error:  # no room for the records, or they are of another version
+            if os.getpid() != self._records.master.pid:
+                raise  # this is a new worker
+            self._check = None
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Before a new worker was started: leave all as it is."""
+        self._arbiter.log.error("Hang up: not done: %s", error)
+        self._note(self._records.let_go)
+        why = Rejected((), "", time.time(), (f"the workers were not replaced: {error}",))
+        self._note(partial(self._records.reject, why))  # without a stamp: it says nothing about what is on disk
+
+    def _note(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._arbiter.log.error("Hang up: the records cannot be written: %s", error)  # noqa: TRY400  # it tells all
 
     def _count(self) -> None:
         """Have gunicorn keep as many workers as there are to be, and the old ones for the time that they take."""
@@ -147,15 +177,16 @@ class Hup:
             return
         before = self._records.active()
         self._records.hold()
-        self._records.activate(Active(contents, time.time(), verdict.waiting))
-        self._records.forget_rejected()
         self._records.write_failing({})  # the new code may have put right what was wrong
+        self._records.activate(Active(contents, time.time(), verdict.waiting))  # the last one that may find no room
+        self._note(self._records.forget_rejected)
         self._start_new(before, contents.digest, self._clock() + _BOOT_SECONDS + taken)
 
     def _refuse(self, verdict: Verdict) -> None:
         problems = "\n".join(verdict.problems)
         self._arbiter.log.error("Hang up: not done, the workers go on as they are:\n%s", problems)
-        self._records.reject(Rejected(verdict.stamp, verdict.digest, time.time(), verdict.problems))
+        rejected = Rejected(verdict.stamp, verdict.digest, time.time(), verdict.problems)
+        self._note(partial(self._records.reject, rejected))
 
     def _start_new(self, before: Active | None, digest: str, deadline: float) -> None:
         arbiter, cfg = self._arbiter, self._arbiter.cfg
@@ -190,7 +221,7 @@ class Hup:
         """The new workers serve: the old ones end, each with its last request."""
         self._change, self._leaving = None, change.old
         self._tell(change.old, signal.SIGTERM)
-        self._records.let_go()
+        self._note(self._records.let_go)
         self._arbiter.log.info("Hang up: done, %d new workers serve", len(change.new))
 
     def _go_back(self, why: str) -> None:
@@ -203,10 +234,11 @@ class Hup:
         self._arbiter.app.cfg = self._arbiter.cfg = change.cfg
         self._leaving = frozenset(change.new)
         if change.active is not None:
-            self._records.activate(change.active)
+            self._note(partial(self._records.activate, change.active))
         stamp = watch.stamp_of(self._file)
-        self._records.reject(Rejected(stamp, change.digest, time.time(), (f"the old workers stay: {why}",)))
-        self._records.let_go()
+        rejected = Rejected(stamp, change.digest, time.time(), (f"the old workers stay: {why}",))
+        self._note(partial(self._records.reject, rejected))
+        self._note(self._records.let_go)
 
     def _tell(self, pids: frozenset[int], signum: signal.Signals) -> None:
         for pid in pids & set(self._arbiter.WORKERS):

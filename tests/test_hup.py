@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -82,10 +83,13 @@ class Site:
         self.now = 100.0
         self.verdict: Verdict | None = None
         self.checks = 0
+        self.check_fails: OSError | None = None
         self.hup = Hup(self.master, self.file, self.records, begin_check=self._begin_check, clock=lambda: self.now)
 
     def _begin_check(self, *_: object) -> Any:
         self.checks += 1
+        if self.check_fails is not None:
+            raise self.check_fails
         return SimpleNamespace(began=self.now, verdict=lambda: self.verdict)
 
     def good(self, *waiting: str) -> Verdict:
@@ -242,3 +246,91 @@ def test_what_was_written_during_the_check_is_checked_again(site: Site) -> None:
 
     assert (site.checks, sorted(site.master.workers)) == (2, [1, 2])
     assert site.records.active() == site.before
+
+
+def no_room(*_: object) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def assert_was_not_done(site: Site, log: str) -> None:
+    assert "Hang up: not done: [Errno 28] No space left on device" in log
+    assert (sorted(site.master.workers), site.master.killed, site.master.num_workers) == ([1, 2], [], 2)
+    assert site.records.active() == site.before
+    assert not site.records.is_held()
+
+
+def test_a_check_that_cannot_be_started_does_not_end_the_master(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.check_fails = OSError(errno.ENOSPC, "No space left on device")
+
+    site.hup.handle()
+    site.hup.manage_workers()
+
+    assert_was_not_done(site, caplog.text)
+    rejected = site.records.rejected()
+    assert rejected is not None
+    assert rejected.problems == ("the workers were not replaced: [Errno 28] No space left on device",)
+    site.check_fails = None
+    site.change()
+    assert sorted(site.master.workers) == [1, 2, 3, 4, 5]  # the next one is done
+
+
+@pytest.mark.parametrize("method", ["hold", "write_failing", "activate"])
+def test_where_there_is_no_room_for_the_records_the_workers_stay(
+    site: Site, method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(site.records, method, no_room)
+
+    site.change()
+
+    assert_was_not_done(site, caplog.text)
+
+
+def test_a_verdict_that_cannot_be_read_does_not_end_the_master(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    def begin_check(*_: object) -> Any:
+        return SimpleNamespace(began=1.0, verdict=no_room)
+
+    site.hup = Hup(site.master, site.file, site.records, begin_check=begin_check)
+
+    site.hup.handle()
+    site.hup.manage_workers()
+
+    assert_was_not_done(site, caplog.text)
+
+
+def test_what_is_active_but_of_another_version_does_not_end_the_master(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    (site.records.folder / "active.json").write_text("{}")
+
+    site.change()
+
+    assert "Hang up: not done: " in caplog.text
+    assert sorted(site.master.workers) == [1, 2]
+
+
+def test_a_refusal_that_cannot_be_written_down_is_logged(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(site.records, "reject", no_room)
+    site.verdict = Verdict((7,), "abc", ("config.yaml:1: one",))
+
+    site.hup.handle()
+    site.hup.manage_workers()
+
+    assert "the workers go on as they are:\nconfig.yaml:1: one" in caplog.text
+    assert "Hang up: the records cannot be written: [Errno 28] No space left on device" in caplog.text
+
+
+def test_where_the_disk_fills_up_while_new_workers_boot_the_old_ones_stay_and_are_let_go(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.change()
+    for method in ("activate", "reject"):
+        monkeypatch.setattr(site.records, method, no_room)
+    site.master.gone(4)
+
+    site.hup.manage_workers()
+
+    assert "the old workers stay: the new worker 4 ended before it served" in caplog.text
+    assert sorted(site.master.killed) == [(3, signal.SIGKILL), (5, signal.SIGKILL)]
+    assert not site.records.is_held()
