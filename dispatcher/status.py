@@ -31,6 +31,8 @@ class Status:
     def troubles(self) -> list[str]:
         """What is not as it should be, one line for each."""
         found = [f"{one.key} is {one.state}" for one in self.mounts if one.state != "serving"]
+        if not any(one.is_alive for one in self.workers):
+            found.append("no worker serves")
         found += [f"worker {one.pid} is gone" for one in self.workers if not one.is_alive]
         late = [one for one in self.workers if one.is_alive and one.digest != self.active]
         found += [f"worker {one.pid} serves {one.digest}" for one in late]
@@ -75,7 +77,7 @@ def read(file: Path, records: Records, now: Callable[[], float] = time.time) -> 
         return None
     workers = tuple(records.workers())
     on_disk = _digest(file)
-    rejected = records.rejected()
+    rejected = records.rejected() if on_disk != active.digest else None  # else it has been put right, or was the code
     return Status(
         file=str(file),
         master=records.master.pid,

@@ -105,6 +105,31 @@ def test_an_edit_that_was_not_taken_is_a_trouble_and_so_is_one_that_is_not_yet(f
     assert read(file, records).troubles() == ["the last edit was not taken"]
 
 
+def test_an_edit_that_was_taken_back_is_no_trouble(file: Path, records: Records) -> None:
+    records.reject(Rejected((1,), "abc", 5.0, ("config.yaml:1:9: wrong",)))
+
+    found = read(file, records)
+
+    assert (found.rejected, found.troubles()) == (None, [])
+
+
+def test_a_server_without_any_worker_is_in_trouble(file: Path, records: Records) -> None:
+    records.remove_worker(ME.pid)
+    none = read(file, records).troubles()
+    records.write_worker(Worker(ENDED.pid, ENDED.started, config.read_contents(file).digest, 1.0, ()))
+
+    assert none == ["no worker serves"]
+    assert read(file, records).troubles() == ["no worker serves", f"worker {ENDED.pid} is gone"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("part", ["", ".."], ids=["the site's folder", "the user's folder"])
+def test_the_records_of_another_user_are_not_looked_at(file: Path, records: Records, part: str) -> None:
+    os.chown(records.folder.parent / part, 12345, 12345)
+
+    assert status.find(file) is None
+
+
 def test_a_file_that_cannot_be_read_is_not_what_is_served(file: Path, records: Records) -> None:
     file.unlink()
 
