@@ -5,7 +5,8 @@
     app.config["RATELIMIT_STORAGE_URI"] = "shared://"
 
 - ``shared://``: a file in the runtime folder of this user and this working directory.
-- ``shared:///srv/app/limits?size=64MB``: that file, and how large it is (16 MiB where nothing is said).
+- ``shared:///srv/app/limits?size=64MB``: that file, and how large it is (16 MiB where nothing is said). Its folder must
+  be ours, and writable by nobody else; it is made where it is missing.
 
 All processes of one user that name the same file count together; they must name the same size. `limits` calls for
 whole seconds of the wall clock; the counting inside goes by the monotonic clock, so setting the clock changes nothing.
@@ -45,6 +46,7 @@ class SharedStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
     ) -> None:
         super().__init__(uri, wrap_exceptions)
         path, size_in_uri = _read(uri or "shared://")
+        make_folder(path.parent)
         self._look_at = 0
         self._counters = _Counters(open_table(path, _bytes(size_in_uri if size is None else size)))
 
@@ -214,9 +216,7 @@ def _read(uri: str) -> tuple[Path, str | None]:
         raise ConfigurationError(f"{uri}: expected shared:// or shared:///absolute/path, and ?size=16MB at most")
     if parts.path:
         return Path(unquote(parts.path)), size
-    folder = site_folder(Path.cwd() / "shared-limits")
-    make_folder(folder)
-    return folder / "limits", size
+    return site_folder(Path.cwd() / "shared-limits") / "limits", size
 
 
 def _bytes(size: object) -> int:

@@ -145,8 +145,25 @@ def test_a_size_that_means_nothing_is_refused() -> None:
 
 
 def test_a_file_that_cannot_be_made_is_an_error_of_the_system(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        storage_from_string(f"shared://{tmp_path}/missing/limits")
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NotADirectoryError):
+        storage_from_string(f"shared://{tmp_path}/file/limits")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775], ids=oct)
+def test_a_folder_that_others_may_write_to_is_refused(place: Path, mode: int) -> None:
+    (place / "open").mkdir()
+    (place / "open").chmod(mode)
+
+    with pytest.raises(PermissionError, match="is writable by other users"):
+        SharedStorage(f"shared://{place}/open/limits")
+
+
+def test_a_folder_that_is_missing_is_made_for_us_alone(place: Path) -> None:
+    SharedStorage(f"shared://{place}/missing/limits")
+
+    assert (place / "missing").stat().st_mode & 0o777 == 0o700
 
 
 def test_errors_are_wrapped_for_who_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
