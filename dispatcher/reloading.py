@@ -49,6 +49,8 @@ def ask(
     why they do not."""
     before = {worker.pid for worker in records.workers() if worker.is_alive}
     rejected = records.rejected()
+    if not records.master.is_alive:  # asked again at the last moment: a later process may have its pid
+        return [_ended(records)]
     os.kill(records.master.pid, signal.SIGHUP)
     if not wait:
         return []
@@ -58,12 +60,16 @@ def ask(
     while clock() < deadline:
         sleep(_LOOK_SECONDS)
         if not records.master.is_alive:
-            return [f"the server (pid {records.master.pid}) has ended; its log says why"]
+            return [_ended(records)]
         if problems := _refused(records.rejected(), rejected):
             return problems
         if _are_new(status.read(file, records), before, expected):
             return []
     return [f"the workers were not replaced within {_WAIT_SECONDS + site.load_timeout:g}s; the server's log says why"]
+
+
+def _ended(records: Records) -> str:
+    return f"the server (pid {records.master.pid}) has ended; its log says why"
 
 
 def _refused(now: Rejected | None, before: Rejected | None) -> Sequence[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -105,6 +106,22 @@ def test_a_server_that_ends_is_told(server: Server) -> None:
         server.process.wait()
 
     assert server.ask(end) == [f"the server (pid {server.process.pid}) has ended; its log says why"]
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_later_process_with_the_pid_of_the_server_is_sent_nothing(
+    server: Server, wait: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    me = Process.of(server.process.pid)
+    records = Records(server.records.folder.parent, Process(me.pid, me.started - 1))
+    kill = os.kill
+    monkeypatch.setattr(os, "kill", lambda pid, signum: sent.append(signum) if signum else kill(pid, signum))
+
+    problems = reloading.ask(server.file, records, wait=wait)
+
+    assert problems == [f"the server (pid {me.pid}) has ended; its log says why"]
+    assert sent == []
 
 
 def test_a_site_that_is_right_can_be_asked_for(server: Server) -> None:
