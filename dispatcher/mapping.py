@@ -52,6 +52,20 @@ def open_mapping(path: Path, size: int, initialise: Callable[[mmap.mmap], None],
             return buffer
 
 
+def view_mapping(path: Path, layout: int) -> mmap.mmap | None:
+    """Map the file at `path` to read, as it is; None when it is not a whole one of this layout and boot. OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if os.pread(fd, HEADER, 0) != _header(status, status.st_size, layout, complete=True):
+            return None
+        return mmap.mmap(fd, status.st_size, access=mmap.ACCESS_READ)
+    finally:
+        os.close(fd)
+
+
 def replaced(buffer: mmap.mmap, path: Path) -> bool:
     """Whether another file of the same kind now stands at `path`, so that `open_mapping` would map that one.
 

@@ -11,13 +11,16 @@ from typing import Any
 from dispatcher import catalog, config, owner, record, runtime, serversettings
 from dispatcher.errors import DispatcherError
 from dispatcher.record import Failing, MountState, Records, Rejected, Worker
+from dispatcher.shm import table
+from dispatcher.shm.table import Stats
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """A site at one moment: the digest of the content that is served and how many seconds it has been (`active`,
     `age_seconds`), the digest of what is `on_disk` (empty where that cannot be read), its workers, its mounts as the
-    worst off of the workers has them, and what was not taken last, if that is so still."""
+    worst off of the workers has them, what was not taken last, if that is so still, and how full the limiters' tables
+    are, by file."""
 
     file: str
     master: int
@@ -27,6 +30,7 @@ class Status:
     workers: tuple[Worker, ...]
     mounts: tuple[MountState, ...]
     rejected: Rejected | None
+    tables: Mapping[str, Stats]
 
     def troubles(self) -> list[str]:
         """What is not as it should be, one line for each."""
@@ -36,6 +40,12 @@ class Status:
         found += [f"worker {one.pid} is gone" for one in self.workers if not one.is_alive]
         late = [one for one in self.workers if one.is_alive and one.digest != self.active]
         found += [f"worker {one.pid} serves {one.digest}" for one in late]
+        found += [
+            f"{file}: the limiter's table of {one.size} bytes is full ({one.used} of {one.cells} counters in use);"
+            f" counters that still mattered and were forgotten: {one.evictions}; give it a larger size"
+            for file, one in self.tables.items()
+            if one.too_small
+        ]
         if self.rejected is not None:
             found.append("the last edit was not taken")
         elif self.on_disk != self.active:
@@ -87,6 +97,7 @@ def read(file: Path, records: Records, now: Callable[[], float] = time.time) -> 
         workers=workers,
         mounts=_mounts([worker for worker in workers if worker.is_alive], records.failing()),
         rejected=rejected,
+        tables={str(file): one for file, one in table.find_stats(records.folder.parent, time.monotonic_ns()).items()},
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher import mapping
-from dispatcher.mapping import HEADER, discard, identity, open_mapping, replaced
+from dispatcher.mapping import HEADER, discard, identity, open_mapping, replaced, view_mapping
 
 SIZE = 8192
 
@@ -261,3 +261,25 @@ def test_a_file_that_somebody_is_about_to_map_is_not_discarded(tmp_path: Path) -
             discard(path, identity(buffer))
 
     assert path.exists()
+
+
+def test_a_file_is_viewed_without_being_changed_or_made(tmp_path: Path) -> None:
+    path = tmp_path / "map"
+    buffer = open_mapping(path, SIZE, _greet)
+
+    view = view_mapping(path, 1)
+
+    assert view is not None
+    assert _text(view) == _text(buffer)
+    with pytest.raises(TypeError):
+        view[0] = 1
+    assert view_mapping(path, 2) is None
+    with pytest.raises(FileNotFoundError):
+        view_mapping(tmp_path / "missing", 1)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, Path.touch], ids=["folder", "pipe", "empty file"])
+def test_what_is_no_mapping_is_not_viewed(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "map")
+
+    assert view_mapping(tmp_path / "map", 1) is None

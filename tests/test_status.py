@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from limits import parse
 
 from dispatcher import config, runtime, status
+from dispatcher.limiting.shared import SharedLimiter
 from dispatcher.record import Active, Failing, MountState, Process, Records, Rejected, Worker
 from dispatcher.status import Status
 
@@ -51,6 +53,22 @@ def test_a_site_without_trouble(file: Path, records: Records) -> None:
     assert found.troubles() == []
     assert (found.active, found.age_seconds, found.master) == (config.read_contents(file).digest, 90.0, ME.pid)
     assert [mount.key for mount in found.mounts] == ["/"]
+
+
+def test_a_table_of_counters_that_is_too_small_is_said(file: Path, records: Records) -> None:
+    path = runtime.site_folder(file) / "limits-4096"
+    limiter = SharedLimiter(path, (parse("1/hour"),), size=4096)
+    for number in range(200):
+        limiter.hit(str(number))
+    forgotten = limiter.stats().evictions
+
+    found = read(file, records)
+
+    assert found.troubles() == [
+        f"{path}: the limiter's table of 4096 bytes is full (40 of 40 counters in use);"
+        f" counters that still mattered and were forgotten: {forgotten}; give it a larger size"
+    ]
+    assert json.loads(json.dumps(found.as_json()))["tables"][str(path)]["evictions"] == forgotten
 
 
 def test_nothing_is_known_before_something_is_served(file: Path) -> None:

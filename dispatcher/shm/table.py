@@ -22,7 +22,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from dispatcher import runtime
-from dispatcher.mapping import HEADER, discard, identity, open_mapping, replaced
+from dispatcher.mapping import HEADER, discard, identity, open_mapping, replaced, view_mapping
 from dispatcher.mutex import Mutex
 from dispatcher.shm.cells import CELL, MOST, Cells
 
@@ -51,6 +51,7 @@ _FIELDS: Final = 5
 _PAIR: Final = struct.Struct("=QQ")
 _DENIED: Final = math.inf
 _WARN_EVERY_NS: Final = 60 * 10**9
+_LATELY_NS: Final = 3600 * 10**9
 
 _log: Final = logging.getLogger("dispatcher.limiter")
 _tables: Final[WeakValueDictionary[tuple[Path, int], Table]] = WeakValueDictionary()
@@ -59,13 +60,15 @@ _tables: Final[WeakValueDictionary[tuple[Path, int], Table]] = WeakValueDictiona
 @dataclass(frozen=True, slots=True)
 class Stats:
     """How full a table is: `used` of `cells` count something now; `evictions` counters that still mattered were
-    dropped for want of room, and `repairs` times a process died inside, since the table was made."""
+    dropped for want of room, and `repairs` times a process died inside, since the table was made; `too_small` when
+    some were dropped within the last hour."""
 
     cells: int
     used: int
     evictions: int
     repairs: int
     size: int
+    too_small: bool = False
 
 
 def open_table(path: Path, size: int = DEFAULT_SIZE) -> Table:
@@ -74,6 +77,27 @@ def open_table(path: Path, size: int = DEFAULT_SIZE) -> Table:
     if table is None or table.replaced() or not path.exists():
         table = _tables[path, size] = Table(path, size)
     return table
+
+
+def find_stats(folder: Path, now: int) -> dict[Path, Stats]:
+    """How full the tables are whose files lie in `folder` under the names ``limits*``; nothing is changed or locked."""
+    found = {}
+    for path in sorted(folder.glob("limits*")):
+        try:
+            buffer = view_mapping(path, _LAYOUT)
+        except OSError:  # gone, or of somebody else
+            continue
+        if buffer is not None:
+            found[path] = _stats(memoryview(buffer)[: len(buffer) // 8 * 8].cast("Q"), len(buffer), now)
+    return found
+
+
+def _stats(words: memoryview[int], size: int, now: int) -> Stats:
+    cells = (size - _CELLS) // _BUCKET * _WAYS
+    ends = words[_CELLS // 8 + 2 : (_CELLS + cells * CELL) // 8 : CELL // 8].tolist()
+    used = sum(end > now for end in ends)
+    lately = words[_EVICTIONS] > 0 and words[_NEXT_WARNING] > now - _LATELY_NS
+    return Stats(cells, used, words[_EVICTIONS], words[_REPAIRS], size, lately)
 
 
 class Table:
@@ -176,11 +200,7 @@ class Table:
 
     def stats(self, now: int) -> Stats:
         """Look through the whole table (a few milliseconds), without the mutex: the figures are of about `now`."""
-        words = self.cells.words
-        cells = self._buckets * _WAYS
-        ends = words[_CELLS // 8 + 2 : (_CELLS + cells * CELL) // 8 : CELL // 8].tolist()
-        used = sum(end > now for end in ends)
-        return Stats(cells, used, words[_EVICTIONS], words[_REPAIRS], len(self.buffer))
+        return _stats(self.cells.words, len(self.buffer), now)
 
     def _room(self, tag: Tag, now: int) -> int:
         """The offset of a free cell in the emptier of the tag's two buckets, or else of the least important cell."""

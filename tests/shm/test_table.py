@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.shm import table as table_module
 from dispatcher.shm.cells import Cells
-from dispatcher.shm.table import Stats, Table, Tag, open_table
+from dispatcher.shm.table import Stats, Table, Tag, find_stats, open_table
 
 MINUTE = 60 * 10**9
 NOW = 10 * MINUTE
@@ -167,6 +167,32 @@ def test_a_table_follows_its_file_where_that_can_be_opened(
 
     assert (same, gone, failed) == (table, table, table)
     assert newer.tag(b"key") == other_process.tag(b"key")
+
+
+def test_the_tables_in_a_folder_are_read_and_not_changed(tmp_path: Path) -> None:
+    full, idle = Table(tmp_path / "limits", 4096), Table(tmp_path / "limits-8192", 8192)
+    (tmp_path / "limits-foreign").write_bytes(bytes(8192))
+    (tmp_path / "limits-link").symlink_to("limits")
+    (tmp_path / "other").write_text("not a table")
+    for number in range(50):
+        _count(full, full.tag(b"%d" % number), until=NOW + 180 * MINUTE)
+    before = bytes(full.buffer)
+
+    found = find_stats(tmp_path, NOW)
+
+    assert found == {
+        tmp_path / "limits": Stats(40, 40, full.stats(NOW).evictions, 0, 4096, too_small=True),
+        tmp_path / "limits-8192": idle.stats(NOW),
+    }
+    assert found[tmp_path / "limits"].evictions > 9
+    assert bytes(full.buffer) == before
+
+
+def test_a_table_that_forgets_nothing_for_an_hour_is_large_enough(table: Table) -> None:
+    for number in range(50):
+        _count(table, table.tag(b"%d" % number), until=NOW + 180 * MINUTE)
+
+    assert [table.stats(NOW + minutes * MINUTE).too_small for minutes in (0, 59, 62)] == [True, True, False]
 
 
 def test_deaths_are_counted(table: Table) -> None:
