@@ -6,8 +6,11 @@ in `logging.config.dictConfig` too. docs/logging.md says what is promised; `disp
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import logging
+import sys
+from functools import partial
 from logging.handlers import BaseRotatingHandler
 from os import PathLike
 from typing import Any, Literal
@@ -45,27 +48,53 @@ class RotatingFileHandler(BaseRotatingHandler):
         fileMode: int = 0o640,  # noqa: N803
     ) -> None:
         # `delay`: the base class must not open anything.
-        self._encoding, self._errors = encoding or "utf-8", errors or "backslashreplace"
-        super().__init__(filename, "a", self._encoding, delay=True, errors=self._errors)
-        self.maxBytes = maxBytes
-        self.backupCount = backupCount
-        self.log = LogFile(
-            filename,
-            max_bytes=maxBytes,
-            backups=backupCount,
+        super().__init__(filename, "a", encoding or "utf-8", delay=True, errors=errors or "backslashreplace")
+        self._encoding, head = _with_one_mark(encoding or "utf-8")
+        self._errors = self.errors or ""
+        self._maxBytes, self._backupCount = maxBytes, backupCount
+        self._make_log = partial(
+            LogFile,
+            self.baseFilename,
             when=when,
             interval=interval,
             at=dt.time.fromisoformat(atTime) if isinstance(atTime, str) else atTime,
             utc=utc,
             compress=compress,
             mode=fileMode,
+            head=head,
             name=self.rotation_filename,
             move=self.rotate,
             renames=self._renames,
         )
-        self._write = self.log.write
+        self._start()
         if not delay:
             self.log.open(truncate=mode == "w" and not maxBytes and when is None)
+
+    def _start(self) -> None:
+        self.log = self._make_log(max_bytes=self._maxBytes, backups=self._backupCount)
+        self._write = self.log.write
+
+    @property
+    def maxBytes(self) -> int:  # noqa: N802
+        """The size in bytes that no file outgrows; 0: any. May be set, by all processes alike."""
+        return self._maxBytes
+
+    @maxBytes.setter
+    def maxBytes(self, value: int) -> None:  # noqa: N802
+        self._maxBytes = value
+        self.log.close()
+        self._start()
+
+    @property
+    def backupCount(self) -> int:  # noqa: N802
+        """How many files are kept beside the live one. May be set, by all processes alike."""
+        return self._backupCount
+
+    @backupCount.setter
+    def backupCount(self, value: int) -> None:  # noqa: N802
+        self._backupCount = value
+        self.log.close()
+        self._start()
 
     def handle(self, record: logging.LogRecord) -> bool:
         # Without the handler's lock: LogFile needs none, and under threads the waiting for it costs more than the rest.
@@ -96,8 +125,17 @@ class RotatingFileHandler(BaseRotatingHandler):
         return not callable(self.rotator) and type(self).rotate is BaseRotatingHandler.rotate
 
     def close(self) -> None:
-        self.log.close()
+        if hasattr(self, "log"):  # `dictConfig` closes all handlers, also one whose arguments were wrong
+            self.log.close()
         super().close()
+
+
+def _with_one_mark(encoding: str) -> tuple[str, bytes]:
+    """The encoding for a record, and the byte order mark that belongs only at the begin of a file."""
+    order = "le" if sys.byteorder == "little" else "be"
+    plain = {"utf-16": f"utf-16-{order}", "utf-32": f"utf-32-{order}", "utf-8-sig": "utf-8"}
+    name = codecs.lookup(encoding).name
+    return plain.get(name, encoding), "".encode(encoding) if name in plain else b""
 
 
 class TimedRotatingFileHandler(RotatingFileHandler):

@@ -103,6 +103,44 @@ def test_what_cannot_be_encoded_is_written_all_the_same(
     assert (tmp_path / "app.log").read_bytes() == content
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF_32", "utf-8-sig", "utf-16-be"])
+@pytest.mark.parametrize("mode", ["a", "w"])
+def test_a_byte_order_mark_stands_at_the_begin_of_each_file_only(tmp_path: Path, encoding: str, mode: str) -> None:
+    handler = RotatingFileHandler(tmp_path / "app.log", mode, 40, 3, encoding=encoding)
+
+    for message in ("one", "two", "a record that is too large for one file"):
+        handler.handle(log_record(message))
+
+    assert (tmp_path / "app.log").read_bytes() == "a record that is too large for one file\n".encode(encoding)
+    older = "".join(path.read_text(encoding) for path in sorted(tmp_path.glob("app.log.*"), reverse=True))
+    assert older == "one\ntwo\n"
+    assert (tmp_path / "app.log.1").stat().st_size <= 40
+
+
+def test_an_overwritten_file_begins_with_its_mark_too(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("old\n", encoding="utf-16")
+
+    RotatingFileHandler(tmp_path / "app.log", "w", encoding="utf-16").handle(log_record("new"))
+
+    assert (tmp_path / "app.log").read_bytes() == "new\n".encode("utf-16")
+
+
+def test_sizes_that_are_set_later_count(tmp_path: Path) -> None:
+    handler = RotatingFileHandler(tmp_path / "app.log")
+    handler.handle(log_record("a"))
+    handler.maxBytes = 2
+    handler.handle(log_record("b"))
+    assert not (tmp_path / "app.log.1").exists(), "there is no place for it"
+
+    handler.backupCount = 1
+    handler.handle(log_record("c"))
+    handler.handle(log_record("d"))
+
+    assert (handler.maxBytes, handler.backupCount) == (2, 1)
+    assert (tmp_path / "app.log.1").read_text() == "c\n"
+    assert (tmp_path / "app.log").read_text() == "d\n"
+
+
 def test_a_record_that_cannot_be_formatted_goes_where_logging_sends_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,8 +203,11 @@ def test_the_timed_one_takes_the_arguments_of_the_standard_one(tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", [RotatingFileHandler, TimedRotatingFileHandler])
 def test_an_unknown_period_is_an_error(tmp_path: Path, kind: type[RotatingFileHandler]) -> None:
-    with pytest.raises(ValueError, match="Invalid rollover interval specified: X"):
+    with pytest.raises(ValueError, match="Invalid rollover interval specified: X") as failed:
         kind(tmp_path / "app.log", when="X")
+
+    handler = failed.traceback[1].locals["self"]
+    handler.close()  # `dictConfig` does, as long as it has not been collected
 
 
 def test_a_rotator_that_is_set_later_gets_a_file_that_nobody_writes_to(tmp_path: Path) -> None:

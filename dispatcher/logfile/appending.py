@@ -42,8 +42,9 @@ class LogFile:
     It is rotated before a record that would make it larger than `max_bytes` (0: never for its size), and at the times
     that `when`, `interval`, `at` and `utc` mean to `logging.handlers.TimedRotatingFileHandler` (None: never). With
     `backups=0` and no `when` it is not rotated at all, as nothing may be lost. `compress="gzip"` compresses backups in
-    a background thread. `mode` is that of a new file. `name` and `move` are what `logging` calls namer and rotator;
-    `renames` tells whether `move` does no more than rename now, which costs less than handing a file over to it.
+    a background thread. `mode` is that of a new file, and `head` what it begins with (a byte order mark). `name` and
+    `move` are what `logging` calls namer and rotator; `renames` tells whether `move` does no more than rename now,
+    which costs less than handing a file over to it.
 
     Nothing here raises or waits because of the file: what cannot be written is counted and reported on stderr.
     """
@@ -60,6 +61,7 @@ class LogFile:
         utc: bool = False,
         compress: Literal["gzip"] | None = None,
         mode: int = 0o640,
+        head: bytes = b"",
         name: Name = same_name,
         move: Move = os.rename,
         renames: Callable[[], bool] | None = None,
@@ -82,6 +84,7 @@ class LogFile:
             schedule=self.schedule,
             compress=compress is not None,
             mode=mode,
+            head=head,
             clock=clock,
             renames=renames or (lambda: move is os.rename),
         )
@@ -113,8 +116,8 @@ class LogFile:
         try:
             with self._live.place.lock():
                 file = self._live.current()
-                if truncate and file.regular:
-                    os.ftruncate(file.fd, 0)
+                if truncate:
+                    self._live.empty(file)
         except OSError as error:
             self._complaints.unopened(error)
 

@@ -58,6 +58,7 @@ class Live:
         schedule: Schedule | None = None,
         compress: bool = False,
         mode: int = 0o640,
+        head: bytes = b"",
         clock: Callable[[], float] = time.time,
         renames: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -69,6 +70,7 @@ class Live:
         self._schedule = schedule
         self._compress = compress
         self._mode = mode
+        self._head = head
         self._clock = clock
         self._open_again = self._rotate_again = self._lock_again = 0.0
         self._open_error = OSError()
@@ -112,7 +114,7 @@ class Live:
         with self.place.lock():
             self.file.until = 0.0
             file = self.current()
-            if self._may_rotate(file) and file.size():
+            if self._may_rotate(file) and self._has_records(file):
                 self._rotate(file)
 
     def is_due(self, size: int) -> bool:
@@ -121,6 +123,12 @@ class Live:
             self.file.until = 0.0
             file = self.current()
             return file.regular and (self._is_full(file.size(), size) or self._is_over())
+
+    def empty(self, file: Opened) -> None:
+        """Under the lock: take out what is in the live file."""
+        if file.regular:
+            os.ftruncate(file.fd, 0)
+            os.write(file.fd, self._head)
 
     def forget(self) -> None:
         """Close the file, and give back the room that it had."""
@@ -174,11 +182,13 @@ class Live:
     def _adopt(self, file: Opened) -> None:
         """Make the shared knowledge fit the live file, which may have been put there by anybody."""
         words = file.words
+        if self._head and not file.size():
+            os.write(file.fd, self._head)
         status = os.fstat(file.fd)
         if words[INODE] != file.inode:
             words[INODE] = file.inode
             words[SIZE] = status.st_size
-            words[STARTED_MS] = int((status.st_mtime if status.st_size else self._clock()) * 1000)
+            words[STARTED_MS] = int((status.st_mtime if status.st_size > len(self._head) else self._clock()) * 1000)
             words[GENERATION] += 1
         elif status.st_size and status.st_mtime < self._started() - 0.5:
             words[STARTED_MS] = int(status.st_mtime * 1000)
@@ -203,7 +213,7 @@ class Live:
         if looked:
             forgotten = now_ms - words[GRANTED_MS] > _FORGET_MS
             words[SIZE] = file.size() if forgotten else max(words[SIZE], file.size())
-        if self._is_full(words[SIZE], size) or (looked and self._is_over() and file.size()):
+        if self._is_full(words[SIZE], size) or (looked and self._is_over() and self._has_records(file)):
             file = self._rotate(file)
         words[GRANTED_MS] = now_ms
         if not self._max_bytes:
@@ -221,7 +231,10 @@ class Live:
             file.words[SIZE] = max(0, file.words[SIZE] - left)
 
     def _is_full(self, used: int, size: int) -> bool:
-        return used > 0 and 0 < self._max_bytes < used + size
+        return used > len(self._head) and 0 < self._max_bytes < used + size
+
+    def _has_records(self, file: Opened) -> bool:
+        return file.size() > len(self._head)
 
     def _is_over(self) -> bool:
         return self._schedule is not None and self._clock() >= self._schedule.due(self._started())
