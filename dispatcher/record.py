@@ -17,7 +17,9 @@ Each run of a server (one gunicorn master, however often its workers change) has
     there while the master replaces the workers: nobody changes what it serves.
 
 Files are replaced whole, and readable by their user alone: the config and its `.env` hold secrets. What another user
-could have written is not there for us: it could have the server load any code.
+could have written is not there for us: it could have the server load any code. Each carries the number of its format;
+a worker that starts after an upgrade of this package may find those of the version that the server was started with,
+and gets a ValueError.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from dispatcher import owner, runtime
 from dispatcher.config import Contents
 
 _RUN: Final = re.compile(r"run-(\d+)-(\d+)")
+_FORMAT: Final = 1  # to be raised with every change of what is written
 _NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EPERM, errno.EACCES)
 _LOCAL: Final = "surrogateescape"  # bytes that are not UTF-8 keep what they are
 
@@ -312,6 +315,8 @@ def _read(file: Path) -> dict[str, Any] | None:
             return None
         with os.fdopen(handle, "rb", closefd=False) as stream:
             found: dict[str, Any] = json.loads(stream.read())
+    if found.pop("format", None) != _FORMAT:
+        raise ValueError(f"{file} was written by another version of dispatcher")
     return found
 
 
@@ -337,7 +342,7 @@ def _write(file: Path, data: dict[str, Any], *, replace: bool = True) -> None:
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(json.dumps(data).encode("ascii"))
+            stream.write(json.dumps({**data, "format": _FORMAT}).encode("ascii"))
         if replace:
             new.rename(file)
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher import catalog, config, owner, record, runtime, serversettings
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import ConfigError, DispatcherError, Problem
 from dispatcher.record import Failing, MountState, Records, Rejected, Worker
 from dispatcher.shm import table
 from dispatcher.shm.table import Stats
@@ -60,8 +60,21 @@ class Status:
 
 
 def find(file: Path) -> Records | None:
-    """The records of the server that serves the site of `file`, started by this user; the latest if there are two."""
-    return _latest(file) or _of_workers(file)
+    """The records of the server that serves the site of `file`, started by this user; the latest if there are two.
+
+    A ConfigError where another version of this package has written them."""
+    found = _latest(file) or _of_workers(file)
+    if found is not None:
+        _check_format(found)
+    return found
+
+
+def _check_format(records: Records) -> None:
+    try:
+        records.active()
+    except (ValueError, LookupError) as error:
+        problem = f"the server (pid {records.master.pid}) is to be restarted: {error}"
+        raise ConfigError([Problem(problem)]) from error
 
 
 def _of_workers(file: Path) -> Records | None:

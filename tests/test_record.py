@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -161,6 +162,16 @@ def test_a_pipe_in_the_place_of_a_record_is_not_waited_for(records: Records) -> 
     os.mkfifo(records.folder / "active.json", 0o600)
 
     assert records.active() is None
+
+
+@pytest.mark.parametrize("text", ["{}", '{"format": 2, "digest": "abc"}'], ids=["without a format", "a later one"])
+def test_a_record_of_another_version_is_refused(records: Records, text: str) -> None:
+    records.activate(active(b"one"))
+    file = records.folder / "active.json"
+    file.write_text(text)
+
+    with pytest.raises(ValueError, match=re.escape(f"{file} was written by another version of dispatcher")):
+        records.active()
 
 
 def test_an_error_of_the_disk_is_not_taken_for_a_record_that_is_missing(

@@ -9,6 +9,7 @@ import pytest
 from limits import parse
 
 from dispatcher import config, runtime, status
+from dispatcher.errors import ConfigError
 from dispatcher.limiting.shared import SharedLimiter
 from dispatcher.record import Active, Failing, MountState, Process, Records, Rejected, Worker
 from dispatcher.status import Status
@@ -146,6 +147,18 @@ def test_the_records_of_another_user_are_not_looked_at(file: Path, records: Reco
     os.chown(records.folder.parent / part, 12345, 12345)
 
     assert status.find(file) is None
+
+
+def test_the_records_of_another_version_are_told(file: Path, records: Records) -> None:
+    (records.folder / "active.json").write_text("{}")
+
+    with pytest.raises(ConfigError) as caught:
+        status.find(file)
+
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"the server (pid {ME.pid}) is to be restarted: "
+        f"{records.folder}/active.json was written by another version of dispatcher"
+    ]
 
 
 def test_a_file_that_cannot_be_read_is_not_what_is_served(file: Path, records: Records) -> None:
