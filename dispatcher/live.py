@@ -78,8 +78,8 @@ class Live:
             try:
                 self._records.remove_stale()
                 reloader.follow()
-            except OSError:
-                pass  # there is no place for records, which the thread will tell; what has been read can be served
+            except (OSError, ValueError, LookupError):
+                pass  # no place for records, or another version's: the thread tells; what has been read can be served
             self._served.start()
             try:
                 reloader.write_worker()

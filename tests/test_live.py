@@ -231,6 +231,17 @@ def test_a_site_without_a_place_for_records_serves(
     wait_until(lambda: "edits of config.yaml cannot go live: NotADirectoryError: " in caplog.text)
 
 
+def test_a_site_with_the_records_of_another_version_serves(
+    boot: Callable[[], Live], run: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.hold()
+    run.let_go()
+    (run.folder / "active.json").write_text("{}")
+
+    assert get(boot()) == ("200 OK", "one")
+    wait_until(lambda: "edits of config.yaml cannot go live: ValueError: " in caplog.text)
+
+
 def test_waitress_serves_edits_too(tmp_path: Path) -> None:
     file = sites.write(tmp_path, ONE, lab=LAB)
     serve = (
