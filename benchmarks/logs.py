@@ -4,8 +4,8 @@
 
 Every handler logs the same records of about 120 bytes, only the message (formatting a time costs more than any handler
 and would hide the differences), rotating at 1 MB, by 1 process, 4 processes,
-and 1 process with 4 threads. The handlers take turns; the table shows medians, the ratio to a plain `FileHandler` of
-the same run, and the largest number of records lost in a round.
+and 1 process with 4 threads. The handlers take turns; the table shows medians, the ratios to a plain `FileHandler` and
+to concurrent-log-handler (CLH) of the same round, and the largest numbers of records lost and doubled in a round.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
@@ -93,8 +94,16 @@ def rename_repeatedly(path: Path, stop: threading.Event) -> None:
             path.rename(f"{path}.{number}")
 
 
-def round_of(name: str, processes: int, threads: int, records: int) -> tuple[float, int]:
-    """Records a second, and how many of them are not in any file."""
+class Round(NamedTuple):
+    rate: float
+    """Records a second."""
+    lost: int
+    """Records that are in no file."""
+    doubled: int
+    """Lines that are there once more."""
+
+
+def round_of(name: str, processes: int, threads: int, records: int) -> Round:
     folder = Path(tempfile.mkdtemp(prefix="logs-"))
     path = folder / "app.log"
     ready, go = os.pipe()
@@ -120,21 +129,25 @@ def round_of(name: str, processes: int, threads: int, records: int) -> tuple[flo
     if name.endswith("mv"):
         mover.join()
     written = processes * (records // threads) * threads
-    lost = written - count_records(folder)
+    lines = count_records(folder)
     for descriptor in (ready, go):
         os.close(descriptor)
     shutil.rmtree(folder)
-    return written / seconds, lost
+    return Round(written / seconds, written - len(lines), lines.total() - len(lines))
 
 
-def count_records(folder: Path) -> int:
+def count_records(folder: Path) -> Counter[bytes]:
+    """How often each id is in the files."""
     seen: Counter[bytes] = Counter()
     for file in folder.iterdir():
         if not file.name.startswith("."):
             seen.update(
                 line.split(b"id=")[1].split(b" ")[0] for line in file.read_bytes().splitlines() if b"id=" in line
             )
-    return len(seen)
+    return seen
+
+
+Results = dict[tuple[str, str], list[Round]]
 
 
 def main() -> int:
@@ -143,26 +156,29 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=50_000, help="for each process")
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; medians of {options.rounds} rounds\n")
-    print(f"| {'handler':26} | " + " | ".join(f"{shape:>20} | ratio |  lost" for shape in SHAPES) + " |")
-    print("|---|" + "--:|" * 3 * len(SHAPES))
-    results: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    print(f"| {'handler':25} | " + " | ".join(f"{shape:>20} | / FH | /CLH | lost | doubled" for shape in SHAPES) + " |")
+    print("|---|" + "--:|" * 5 * len(SHAPES))
+    results: Results = {}
     for _ in range(options.rounds):
         for shape, (processes, threads) in SHAPES.items():
             for name in HANDLERS:
                 results.setdefault((name, shape), []).append(round_of(name, processes, threads, options.records))
     for name in HANDLERS:
         cells = [cell(results, name, shape) for shape in SHAPES]
-        print(f"| {name:26} | " + " | ".join(cells) + " |")
+        print(f"| {name:25} | " + " | ".join(cells) + " |")
     return 0
 
 
-def cell(results: dict[tuple[str, str], list[tuple[float, int]]], name: str, shape: str) -> str:
-    rate = statistics.median(rate for rate, _ in results[name, shape])
+def cell(results: Results, name: str, shape: str) -> str:
+    rounds = results[name, shape]
+    rate = statistics.median(one.rate for one in rounds)
     # The ratio of each round, and then the median: what else the machine does meanwhile hits both alike.
-    plain = results["FileHandler (no rotation)", shape]
-    ratio = statistics.median(mine / its for (mine, _), (its, _) in zip(results[name, shape], plain, strict=True))
-    lost = max(lost for _, lost in results[name, shape])
-    return f"{rate:20,.0f} | {ratio:5.2f} | {lost:5d}"
+    plain, concurrent = (
+        statistics.median(mine.rate / its.rate for mine, its in zip(rounds, results[other, shape], strict=True))
+        for other in ("FileHandler (no rotation)", "concurrent-log-handler")
+    )
+    lost, doubled = max(one.lost for one in rounds), max(one.doubled for one in rounds)
+    return f"{rate:20,.0f} | {plain:4.2f} | {concurrent:4.1f} | {lost:4d} | {doubled:7d}"
 
 
 if __name__ == "__main__":
