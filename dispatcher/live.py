@@ -19,22 +19,27 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from dispatcher import catalog, compose, config, logs, runtime, starting
-from dispatcher.compose import Stack
-from dispatcher.config import Contents
-from dispatcher.errors import DispatcherError
+from dispatcher.compose import MountedApp, Stack
+from dispatcher.config import Config, Contents
+from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
 from dispatcher.record import Active, Process, Records
 from dispatcher.reloader import Reloader
 from dispatcher.served import Generation, Served
+from dispatcher.starting import Start
+from dispatcher.trial import Failure
 from dispatcher.wsgi import StartResponse, WSGIEnvironment
 
 _STOP_SECONDS: Final = 1.0
 HUP_HANDLED_BY: Final = "DISPATCHER_HUP"  # in the environment: the pid of the master that makes the file active at HUP
 
 _LOCK_SECONDS: Final = 0.02
+_FRESH_SECONDS: Final = 2.0  # that the workers of a server that starts may begin after each other
+_TIMEOUT_SECONDS: Final = 30.0  # gunicorn's own `timeout`
 
 _log: Final = logging.getLogger("dispatcher")
 _all: Final[weakref.WeakSet[Live]] = weakref.WeakSet()
@@ -144,14 +149,40 @@ def _activated(file: Path, environ: Mapping[str, str]) -> Generation:
 
 
 def _from_active(file: Path, active: Active, environ: Mapping[str, str]) -> Generation:
+    """What the siblings serve; a mount that the code on disk now does not let this worker serve is left out of it."""
     site = config.read(file, options=catalog.OPTIONS, environ=environ, contents=active.contents)
+    found = _try(file, site, active)
+    if found.fatal:
+        raise ConfigError(Problem(text) for text in found.fatal)
     if site.logging is not None:
         logs.configure(site.logging)
-    stack = compose.assemble(site, waiting=active.waiting)
-    for one in stack.mounts:
+    stack = compose.assemble(site, waiting={*active.waiting, *found.failed, *found.undecided})
+    mounts = tuple(_with_reason(one, found.failed.get(one.mount.key)) for one in stack.mounts)
+    for one in mounts:
         if one.error is not None:
             _log.error("%s", one.error, exc_info=one.error.__cause__)
-    return Generation(stack, active.contents, active.waiting)
+    return Generation(replace(stack, mounts=mounts), active.contents, active.waiting)
+
+
+def _try(file: Path, site: Config, active: Active) -> Start:
+    """What the code on disk now does as it is loaded, which may be newer than what the siblings have loaded. It is
+    tried in a fork, so that no app can end the worker, and with it gunicorn's master, or keep it from serving."""
+    records = Records(runtime.site_folder(file), _master(os.getpid()))
+    if not _is_under_gunicorn() or records.is_held() or _is_first_start(records, active):
+        return Start()  # there may be threads, or all of it has just been tried
+    timeout = site.server.get("timeout") or _TIMEOUT_SECONDS
+    longest = timeout / 3  # after it the apps are loaded once more, all before gunicorn takes the worker for stuck
+    return starting.try_mounts(site, waiting=active.waiting, patience=longest, longest=longest)
+
+
+def _is_first_start(records: Records, active: Active) -> bool:
+    """Whether this worker is one of those that the server has begun with, which has tried the apps itself just now."""
+    latest = time.time() - _FRESH_SECONDS
+    return active.since > latest and all(worker.since > latest for worker in records.workers())
+
+
+def _with_reason(one: MountedApp, failure: Failure | None) -> MountedApp:
+    return one if failure is None else replace(one, error=LoadError(Problem(text) for text in failure.texts()))
 
 
 def _nothing(file: Path) -> Generation:

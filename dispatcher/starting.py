@@ -12,6 +12,7 @@ have had their share of the CPU: they are left undecided.
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import signal
@@ -24,7 +25,7 @@ from typing import Any, Final, NoReturn
 from dispatcher import compose
 from dispatcher.activity import Activity
 from dispatcher.compose import MountedApp
-from dispatcher.config import Config, Contents
+from dispatcher.config import Config, Contents, Mount
 from dispatcher.errors import ConfigError, DispatcherError, LoadError, Problem
 from dispatcher.record import Active, Failing, Records
 from dispatcher.trial import Failure
@@ -89,12 +90,16 @@ def _as_workers_say(site: Config, problems: tuple[str, ...]) -> tuple[str, ...]:
 def try_mounts(
     site: Config,
     *,
+    waiting: Collection[str] = (),
     patience: float = PATIENCE_SECONDS,
+    longest: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
     become: Callable[[], object] = _stay,
 ) -> Start:
-    """Load every mount of `site` on trial. With ``strict: true`` each is waited for as long as its `load_timeout`."""
-    return _Tries(site, patience, clock, become).run()
+    """Load every mount of `site` on trial, but those `waiting`. With ``strict: true`` each is waited for as long as its
+    `load_timeout`. After `longest` seconds, in any case, what is not decided is left undecided."""
+    mounts = {mount.key: mount for mount in site.mounts if mount.key not in waiting}
+    return _Tries(site, mounts, patience, longest, clock, become).run()
 
 
 class _Child:
@@ -148,13 +153,22 @@ class _Child:
 class _Tries:
     """The children and what they have found out."""
 
-    def __init__(self, site: Config, patience: float, clock: Callable[[], float], become: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        site: Config,
+        mounts: Mapping[str, Mount],
+        patience: float,
+        longest: float,
+        clock: Callable[[], float],
+        become: Callable[[], object],
+    ) -> None:
         self._site = site
-        self._mounts = {mount.key: mount for mount in site.mounts}
+        self._mounts = mounts
         self._clock = clock
         self._become = become
         self._began = clock()
         self._patience = patience
+        self._longest = longest
         self._untouched = list(self._mounts)
         self._good: set[str] = set()
         self._failed: dict[str, Failure] = {}
@@ -176,12 +190,12 @@ class _Tries:
     def _is_enough(self) -> bool:
         if self._fatal or not self._children:
             return True
-        if self._site.strict or not self._good:
-            return False
         now = self._clock()
         waited = now - self._began
+        if self._site.strict or not self._good:
+            return waited >= self._longest
         at_work = waited < _LONGEST_PATIENCE_SECONDS and any(child.is_at_work(now) for child in self._children)
-        return waited >= self._patience and not at_work
+        return waited >= self._longest or (waited >= self._patience and not at_work)
 
     def _walk(self) -> None:
         self._children.append(_Child(self._site, self._untouched, self._clock(), self._become))

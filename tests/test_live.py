@@ -192,6 +192,36 @@ def test_a_later_worker_that_cannot_serve_at_all_answers_503_until_it_can(
 
 
 @pytest.mark.parametrize(
+    ("code", "state", "reason"),
+    [
+        pytest.param("import os\nos._exit(3)\n", "disabled", "ended the process with exit code 3", id="exits"),
+        pytest.param("raise ValueError('new')\n", "disabled", "raised ValueError: new", id="raises"),
+        pytest.param("import time\ntime.sleep(600)\n", "loading", "", id="hangs"),
+    ],
+)
+def test_code_that_came_onto_the_disk_meanwhile_does_a_later_worker_no_harm(
+    boot: Callable[[], Live],
+    file: Path,
+    run: Records,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    state: str,
+    reason: str,
+) -> None:
+    file.write_text(ONE.replace("mounts: {", "server: {timeout: 6}\nmounts: {/new: 'new:app', "))
+    (file.parent / "new.py").write_text(code)
+    run.activate(Active(config.read_contents(file), 1.0))
+    monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/27")
+
+    app = boot()
+
+    new = app.stack.mounts[0]
+    assert new.state == state
+    assert reason in str(new.error)
+    assert (get(app)[1], get(app, "/new")[0]) == ("one", "503 Service Unavailable")
+
+
+@pytest.mark.parametrize(
     ("handled_by", "text", "word"),
     [
         pytest.param("", TWO, "two", id="a good edit"),

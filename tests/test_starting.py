@@ -131,3 +131,18 @@ def test_no_process_is_left_behind(tmp_path: Path) -> None:
 
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_mount_that_waits_is_not_tried(tmp_path: Path) -> None:
+    file = sites.write(tmp_path, "mounts: {/exits: 'exits:app', /: 'good:app'}\n", **MODULES)
+
+    assert starting.try_mounts(config.read(file, options=catalog.OPTIONS), waiting=["/exits"]) == Start()
+
+
+@pytest.mark.parametrize("strict", ["false", "true"])
+def test_nothing_is_waited_for_longer_than_the_caller_may_wait(strict: str, tmp_path: Path) -> None:
+    file = sites.write(tmp_path, f"strict: {strict}\nmounts: {{/hangs: 'hangs:app'}}\n", **MODULES)
+
+    found = starting.try_mounts(config.read(file, options=catalog.OPTIONS), longest=0.3)
+
+    assert found == Start(undecided=("/hangs",))
