@@ -58,10 +58,11 @@ def _name(config_file: Path) -> str:
 def make_folder(path: Path) -> None:
     """Make `path` and what is missing above it, with mode 0700; do nothing when it is there.
 
-    OSError when `path`, or the user's folder above it, is a link, belongs to another user or is writable by others.
+    OSError when `path`, or a folder above it, up to the user's own, is a link, belongs to another user or is writable
+    by others.
     """
     for folder in reversed((path, *path.parents)):
-        if folder == path or folder.name == _user_folder() or not folder.exists():
+        if folder == path or _user_folder() in folder.parts or not folder.exists():
             _make_private(folder)
 
 

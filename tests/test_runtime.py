@@ -124,7 +124,7 @@ def _of_somebody(path: Path) -> None:
     os.chown(path, 12345, 12345)
 
 
-@pytest.mark.parametrize("which", ["site", "user"])
+@pytest.mark.parametrize("which", ["run", "site", "user"])
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
@@ -139,9 +139,10 @@ def test_a_folder_that_somebody_prepared_is_refused(
     tmp_path: Path, which: str, prepare: Callable[[Path], object], message: str
 ) -> None:
     user = tmp_path / f"dispatcher-{UID}"
-    path = user if which == "user" else user / "site"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path = {"user": user, "site": user / "site", "run": user / "site" / "run"}[which]
+    for folder in reversed(path.parents):
+        folder.mkdir(mode=0o700, exist_ok=True)
     prepare(path)
 
     with pytest.raises(OSError, match=re.escape(message.format(path=path)) + "$"):
-        make_folder(user / "site")
+        make_folder(user / "site" / "run")
