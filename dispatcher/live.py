@@ -157,10 +157,12 @@ def _from_active(file: Path, active: Active, environ: Mapping[str, str]) -> Gene
     if site.logging is not None:
         logs.configure(site.logging)
     stack = compose.assemble(site, waiting={*active.waiting, *found.failed, *found.undecided})
-    mounts = tuple(_with_reason(one, found.failed.get(one.mount.key)) for one in stack.mounts)
-    for one in mounts:
+    for failure in found.failed.values():
+        _log.error("%s", "\n".join(failure.texts()))
+    for one in stack.mounts:
         if one.error is not None:
             _log.error("%s", one.error, exc_info=one.error.__cause__)
+    mounts = tuple(_with_reason(one, found.failed.get(one.mount.key)) for one in stack.mounts)
     return Generation(replace(stack, mounts=mounts), active.contents, active.waiting)
 
 
@@ -182,7 +184,7 @@ def _is_first_start(records: Records, active: Active) -> bool:
 
 
 def _with_reason(one: MountedApp, failure: Failure | None) -> MountedApp:
-    return one if failure is None else replace(one, error=LoadError(Problem(text) for text in failure.texts()))
+    return one if failure is None else replace(one, error=LoadError(Problem(text) for text in failure.problems))
 
 
 def _nothing(file: Path) -> Generation:

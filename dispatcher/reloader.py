@@ -26,12 +26,12 @@ from dispatcher import catalog, changes, compose, config, logs
 from dispatcher.attempt import judge
 from dispatcher.compose import Stack
 from dispatcher.config import Config, Contents
-from dispatcher.errors import DispatcherError, LoadError
+from dispatcher.errors import DispatcherError, LoadError, Problem
 from dispatcher.record import Active, MountState, Process, Records, Rejected, Worker
-from dispatcher.retrying import Retrier, attempt
+from dispatcher.retrying import OwnRecords, Retrier, attempt
 from dispatcher.served import Generation, Served
 from dispatcher.spare import Spare
-from dispatcher.trial import Failure
+from dispatcher.trial import Failure, try_all
 from dispatcher.watch import Seen, Watch, quiet_time
 
 _INTERVAL: Final = 0.5  # seconds between two looks at what the other workers do, where the file is not watched
@@ -66,11 +66,14 @@ class Reloader:
         self._now = now
         self._watch = Watch(file, clock=clock)
         self._retrier = Retrier(records, partial(attempt, file, environ), self._bring_in, clock=clock)
+        own = OwnRecords(lambda: served.current)
+        self._own_retrier = Retrier(own, partial(attempt, file, environ), self._bring_in_here, clock=clock)
         self._found: Seen | None = None  # settled, and not decided yet
         self._found_at = 0.0
         self._spare = Spare(records, environ, clock=clock)
         self._active_stamp: object = None
-        self._try_again_at = 0.0
+        # A worker that could not begin with what is active tries that when it watches, and not as it is started.
+        self._try_again_at = 0.0 if served.current.stack.mounts else clock() + _INTERVAL
         self._wait = 1.0
         self._complaint = ""
 
@@ -89,6 +92,7 @@ class Reloader:
         """End what is going on."""
         self._spare.close()
         self._retrier.close()
+        self._own_retrier.close()
 
     def _complain(self, error: Exception) -> None:
         if repr(error) == self._complaint:
@@ -110,7 +114,7 @@ class Reloader:
         self._served.release_idle()
         interval = _INTERVAL if watched is None else watched.watch
         busy = watched is not None and (self._watch.pending or self._found is not None)
-        return min(_SOON if busy else interval, interval, self._retrier.tick())
+        return min(_SOON if busy else interval, interval, self._retrier.tick(), self._own_retrier.tick())
 
     # What the other workers serve
 
@@ -131,7 +135,10 @@ class Reloader:
     def _build_active(self, active: Active) -> bool:
         try:
             site = self._read(active.contents)
-            generation = self._build(site, active.contents, active.waiting)
+            left_out = self._served.current.left_out
+            if not self._served.current.stack.mounts:
+                left_out = self._tried(site, active)
+            generation = self._build(site, active.contents, active.waiting, left_out)
         except DispatcherError as error:
             self._try_again_at = self._clock() + self._wait
             if self._wait == 1.0:
@@ -143,10 +150,26 @@ class Reloader:
         self._serve(generation)
         return True
 
+    def _tried(self, site: Config, active: Active) -> tuple[str, ...]:
+        """What to leave out in a worker that could not begin with `active`, as it loads code that is newer than that
+        of the others; a LoadError when nothing can be served."""
+        keys = [mount.key for mount in site.mounts if mount.key not in active.waiting]
+        outcome = try_all(site, active.contents, keys, environ=self._environ)
+        if outcome.fatal:
+            raise LoadError(Problem(text) for text in outcome.fatal)
+        return tuple(outcome.failed)
+
     def _bring_in(self, active: Active) -> Failure | None:
         """Serve `active`, in which one mount more does not wait any more; why it cannot be loaded here, if so."""
+        return self._serve_more(active.contents, active.waiting, self._served.current.left_out)
+
+    def _bring_in_here(self, own: Active) -> Failure | None:
+        """As `_bring_in`, where all that `own` says to be waiting is left out by this worker alone."""
+        return self._serve_more(own.contents, self._served.current.waiting, own.waiting)
+
+    def _serve_more(self, contents: Contents, waiting: tuple[str, ...], left_out: tuple[str, ...]) -> Failure | None:
         try:
-            self._serve(self._build(self._read(active.contents), active.contents, active.waiting))
+            self._serve(self._build(self._read(contents), contents, waiting, left_out))
         except DispatcherError as error:
             cause = error.__cause__
             text = "" if cause is None else "".join(traceback.format_exception(cause))
@@ -226,13 +249,16 @@ class Reloader:
     def _read(self, contents: Contents) -> Config:
         return config.read(self._file, options=catalog.OPTIONS, environ=self._environ, contents=contents)
 
-    def _build(self, site: Config, contents: Contents, waiting: tuple[str, ...]) -> Generation:
-        """The generation of `site`; a LoadError when a mount fails that is not `waiting`."""
-        old = self._served.current.stack
+    def _build(
+        self, site: Config, contents: Contents, waiting: tuple[str, ...], left_out: tuple[str, ...] = ()
+    ) -> Generation:
+        """The generation of `site` without what is `waiting`, or `left_out` by this worker; a LoadError when another
+        mount fails."""
+        old, missing = self._served.current.stack, {*waiting, *left_out}
         set_environment(self._environ, old.config.env, site.env)
         try:
-            stack = compose.assemble(site, previous=old, waiting=waiting)
-            _check(stack, waiting)
+            stack = compose.assemble(site, previous=old, waiting=missing)
+            _check(stack, missing)
         except BaseException:
             set_environment(self._environ, site.env, old.config.env)
             raise

@@ -4,6 +4,8 @@ One worker does it for all, in fresh interpreters, each beside the others: one t
 has failed is tried again after 1 s, then 2 s, 4 s and so on, up to once in a minute. A mount that loads there is loaded
 by that worker, beside the others, which it may be in conflict with; then it is made active, and every worker serves it.
 Each reason is logged once, with the app's traceback.
+
+A mount that one worker alone could not load, as it began later than the others, that worker tries again for itself.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from dispatcher import catalog, config
 from dispatcher.config import Contents
 from dispatcher.errors import DispatcherError
-from dispatcher.record import Active, Failing, Lock, Records
+from dispatcher.record import Active, Failing
+from dispatcher.served import Generation
 from dispatcher.trial import Failure, try_all
 
 _INTERVAL: Final = 0.5
@@ -46,12 +49,63 @@ def delay(tries: int) -> float:
     return min(2.0 ** min(tries - 1, 10), _LONGEST_WAIT)
 
 
+class Shared(Protocol):
+    """Of `Records` what a retrier needs."""
+
+    def active_stamp(self) -> object: ...
+    def active(self) -> Active | None: ...
+    def activate(self, active: Active) -> None: ...
+    def failing(self) -> dict[str, Failing]: ...
+    def write_failing(self, failing: Mapping[str, Failing]) -> None: ...
+    def lock(self, name: str = ..., /) -> Releasable | None: ...
+
+
+class Releasable(Protocol):
+    """A lock that is held."""
+
+    def release(self) -> None: ...
+
+
+class OwnRecords:
+    """In place of the records of the run: the mounts that one worker alone has left out of what it serves, `current`.
+
+    No other worker has to do with them, so there is nothing to be locked, and what is served is what is active.
+    """
+
+    def __init__(self, current: Callable[[], Generation]) -> None:
+        self._current = current
+
+    def active_stamp(self) -> object:
+        return self._current()
+
+    def active(self) -> Active | None:
+        return Active(self._current().contents, 0.0, self._current().left_out)
+
+    def activate(self, active: Active) -> None:
+        """It is served already."""
+
+    def failing(self) -> dict[str, Failing]:
+        """What was told as the worker began."""
+        mounts = {one.mount.key: one for one in self._current().stack.mounts if one.error is not None}
+        left_out = [mounts[key] for key in self._current().left_out if key in mounts]
+        return {one.mount.key: Failing((str(one.error),), told=True) for one in left_out}
+
+    def write_failing(self, failing: Mapping[str, Failing]) -> None:
+        """The retrier keeps it."""
+
+    def lock(self, _name: str = "", /) -> Releasable | None:
+        return self
+
+    def release(self) -> None:
+        """Nothing is locked."""
+
+
 class Retrier:
     """Tries the mounts that are waiting; `tick` is to be called again and again, by one thread."""
 
     def __init__(
         self,
-        records: Records,
+        records: Shared,
         attempt: Try,
         serve: Serve,
         *,
@@ -63,7 +117,7 @@ class Retrier:
         self._serve = serve
         self._clock = clock
         self._spawn = spawn
-        self._lock: Lock | None = None
+        self._lock: Releasable | None = None
         self._stamp: object = None
         self._active: Active | None = None
         self._failing: dict[str, Failing] = {}

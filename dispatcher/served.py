@@ -31,6 +31,13 @@ class Generation:
     def digest(self) -> str:
         return self.contents.digest
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The keys of the mounts that this worker alone could not load."""
+        return tuple(
+            one.mount.key for one in self.stack.mounts if one.app is None and one.mount.key not in self.waiting
+        )
+
 
 class Served:
     """A WSGI callable that answers with the current generation.

@@ -221,6 +221,29 @@ def test_code_that_came_onto_the_disk_meanwhile_does_a_later_worker_no_harm(
     assert (get(app)[1], get(app, "/new")[0]) == ("one", "503 Service Unavailable")
 
 
+@pytest.mark.parametrize("middleware", ["", "middleware: ['new:around']\n"], ids=["one app", "the middleware too"])
+def test_what_a_later_worker_could_not_load_it_tries_again_for_itself(
+    boot: Callable[[], Live], file: Path, run: Records, monkeypatch: pytest.MonkeyPatch, middleware: str
+) -> None:
+    file.write_text(middleware + ONE.replace("mounts: {", "mounts: {/new: 'new:app', "))
+    (file.parent / "new.py").write_text("import os\nos._exit(3)\n")
+    run.activate(Active(config.read_contents(file), 1.0))
+    monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/27")
+    app = boot()
+    app.start()
+    before = get(app, "/new")[0]
+
+    (file.parent / "new.py").write_text(
+        "from lab import create_app\napp = create_app('new')\naround = lambda app: app\n"
+    )
+
+    wait_until(lambda: get(app, "/new")[1] == "new")
+    assert (before, get(app, "/new")[0]) == ("503 Service Unavailable", "200 OK")
+    assert [(worker.digest, [one.state for one in worker.mounts]) for worker in run.workers()] == [
+        (config.read_contents(file).digest, ["serving", "serving"])
+    ]
+
+
 @pytest.mark.parametrize(
     ("handled_by", "text", "word"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -12,12 +13,15 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 from werkzeug.test import run_wsgi_app
 
-from dispatcher import catalog, compose, config
+from dispatcher import catalog, compose, config, reloader
 from dispatcher.compose import Stack
+from dispatcher.config import Contents
 from dispatcher.record import Active, Process, Records
 from dispatcher.reloader import Reloader, set_environment
 from dispatcher.served import Generation, Served
+from dispatcher.trial import Failure
 from tests import sites
+from tests.load import wait_until
 
 pytestmark = pytest.mark.usefixtures("forget")
 
@@ -397,3 +401,26 @@ def test_what_the_process_has_of_its_own_is_never_touched(monkeypatch: pytest.Mo
     set_environment({"LAB_A": "own"}, {"LAB_A": "new"}, {})
 
     assert os.environ["LAB_A"] == "own"
+
+
+def test_what_this_worker_alone_left_out_is_loaded_only_after_a_trial(
+    file: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[Failure | None] = [Failure(("not yet",))]
+    monkeypatch.setattr(reloader, "attempt", lambda file, environ, contents, key: failures[0])
+    file.write_text(ONE + "  /bad: bad:app\n")
+    worker = Worker(file, records)
+    worker.served.swap(replace(worker.served.current, waiting=()))
+    (file.parent / "bad.py").write_text("from lab import App\napp = App('mended')\n")
+
+    records.activate(Active(Contents((TWO + "  /bad: bad:app\n").encode()), 1000.0))
+    worker.tick()
+    during = (worker.get("/a"), worker.stack.mounts[2].state)
+    failures[0] = None
+    wait_until(lambda: worker.tick() and worker.stack.mounts[2].state == "serving")
+
+    assert during == ("two", "disabled")
+    assert worker.get("/bad") == "mended"
+    active = records.active()
+    assert active is not None
+    assert active.since == 1000.0
