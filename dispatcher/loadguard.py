@@ -29,6 +29,16 @@ _Handler = Callable[[int, FrameType | None], object] | int | None
 # is the process's as well.
 _brought: Final[set[str]] = set()
 
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+
+
+class _RefusedError(Exception):
+    """An app brings a module whose name another app has taken."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
 
 @contextmanager
 def protected(root: Path) -> Iterator[list[str]]:
@@ -43,25 +53,44 @@ def protected(root: Path) -> Iterator[list[str]]:
         with _same_folder(undone), _same_signals(undone), logs.preserved() as undone_logging:
             yield undone
         undone.extend(undone_logging)
-        _check_modules(root, _added(path))
+        _check_modules(root, _folders(_added(path)))
+    except _RefusedError as error:
+        _take_back(_added(path), modules, root)
+        raise LoadError(error.problem) from None
     except BaseException:
         _take_back(_added(path), modules)
         raise
-    _brought.update(_added(path))
+    _brought.update(_folders(_added(path)))
 
 
 def _added(path: Collection[str]) -> list[str]:
     return [entry for entry in sys.path if entry not in path]
 
 
-def _take_back(entries: Sequence[str], modules: Collection[str]) -> None:
-    """Forget the `entries` of an app that is not served, and what was imported from there but the `modules` before it:
-    when it is tried again it has to bring them again, to be found in conflict with others again."""
+def _folders(entries: Iterable[str]) -> list[str]:
+    """The folders that `entries` of the import path name, each in one spelling."""
+    return [_absolute(entry) for entry in entries]
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)  # noqa: PTH100  # a link is found under its own name
+
+
+def _take_back(entries: Sequence[str], modules: Collection[str], *more: Path) -> None:
+    """Forget the `entries` of an app that is not served, and what was imported from there, or from the site's code in
+    the folders `more`, but the `modules` before it: when it is tried again it has to bring them again, to be found in
+    conflict with others again."""
     sys.path[:] = [entry for entry in sys.path if entry not in entries]
+    folders = [*_folders(entries), *map(str, more)]
     for name in set(sys.modules).difference(modules):
         file = getattr(sys.modules[name], "__file__", None)
-        if isinstance(file, str) and any(Path(file).is_relative_to(entry) for entry in entries):
+        if isinstance(file, str) and _is_of(Path(_absolute(file)), folders):
             del sys.modules[name]
+
+
+def _is_of(file: Path, folders: Iterable[str]) -> bool:
+    """Whether it is code in one of `folders`, and not an installed package: some of those load only once."""
+    return not _INSTALLED.intersection(file.parts) and any(file.is_relative_to(folder) for folder in folders)
 
 
 @contextmanager
@@ -126,14 +155,14 @@ def _check_modules(root: Path, entries: list[str]) -> None:
                     f"the module {name!r} of this app, {own}, has the name of {file}, which another app has brought; "
                     "one process has one module of a name, so rename one of them or put it into a package"
                 )
-                raise LoadError(Problem(what, "app"))
+                raise _RefusedError(Problem(what, "app"))
 
 
 def _top_level_modules() -> Iterable[tuple[str, Path]]:
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if "." not in name and isinstance(file, str):
-            yield name, Path(file)
+            yield name, Path(_absolute(file))
 
 
 def _home(file: Path) -> str:

@@ -186,6 +186,46 @@ def test_an_app_that_was_refused_is_refused_again_however_often_it_is_tried(tmp_
     assert sys.modules["settings_x"].WHOSE == "one"
 
 
+def test_so_is_one_whose_own_module_stands_beside_the_config(tmp_path: Path) -> None:
+    one, two = app_folder(tmp_path, "one", "settings_x.py"), app_folder(tmp_path, "two", "settings_x.py")
+    (tmp_path / "main_x.py").write_text(f"import sys\nsys.path.insert(0, {str(two)!r})\nimport settings_x\n")
+    sys.path.insert(0, str(tmp_path))
+    with protected(tmp_path):
+        bring(one, "settings_x")
+
+    for _ in range(3):
+        with pytest.raises(LoadError, match="another app has brought"), protected(tmp_path):
+            __import__("main_x")
+
+    assert (str(two) in sys.path, "main_x" in sys.modules) == (False, False)
+
+
+def test_what_is_installed_in_the_folder_of_the_config_stays_when_an_app_is_refused(tmp_path: Path) -> None:
+    one, two = app_folder(tmp_path, "one", "settings_x.py"), app_folder(tmp_path, "two", "settings_x.py")
+    installed = app_folder(tmp_path, "venv/lib/site-packages", "library_x.py")
+    sys.path.insert(0, str(installed))
+    with protected(tmp_path):
+        bring(one, "settings_x")
+
+    with pytest.raises(LoadError), protected(tmp_path):
+        bring(two, "library_x", "settings_x")
+
+    assert "library_x" in sys.modules
+
+
+@pytest.mark.parametrize("spelling", ["{}/.", "{}/../one", "{}/"])
+def test_a_folder_is_the_same_however_it_is_written(spelling: str, tmp_path: Path) -> None:
+    one, two = app_folder(tmp_path, "one", "settings_x.py"), app_folder(tmp_path, "two", "settings_x.py")
+    with protected(tmp_path):
+        sys.path.insert(0, spelling.format(one))
+        __import__("settings_x")
+
+    with protected(tmp_path):
+        bring(one, "settings_x")
+    with pytest.raises(LoadError, match="another app has brought"), protected(tmp_path):
+        bring(two, "settings_x")
+
+
 def test_an_app_that_fails_leaves_nothing_on_the_import_path(tmp_path: Path) -> None:
     before = sys.path[:]
 
