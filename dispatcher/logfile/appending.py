@@ -3,7 +3,7 @@
 A record is one `write()` on an `O_APPEND` descriptor, which the kernel keeps whole, and no lock is taken for it. What
 makes that safe:
 
-- Before it, a writer must hold room. Room in the live file is granted under the lock in pieces (a 32nd of what is
+- Before it, a writer must hold room. Room in the live file is granted under the lock in pieces (a 16th of what is
   left), so the file never outgrows `max_bytes`, however many write at once. A piece is good for 50 ms.
 - After it, the writer looks whether the file still has a name, and whether it is still the live one. If it was
   deleted meanwhile the record is written again, unless it had been in time to be compressed or copied before.

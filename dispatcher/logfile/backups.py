@@ -58,17 +58,18 @@ class Numbered:
     def put_away(self, live: str, file: str, started: float) -> None:  # noqa: ARG002  # numbers know no time
         # A gap is what a rotation leaves that was killed half way. Only the files before it move up: moving those
         # behind it too would drop the oldest for nothing.
-        names = []
+        names, found = [], []
         for name in self._names(live):
             names.append(name)
-            if not forms(name):
+            found.append(forms(name))
+            if not found[-1]:
                 break
         gap = len(names) - 1
-        for form in forms(names[gap]):
+        for form in found[gap]:
             Path(form).unlink()
         for index in range(gap, 0, -1):
-            for form in forms(names[index - 1]):
-                Path(form).rename(names[index] + form.removeprefix(names[index - 1]))
+            for form in found[index - 1]:
+                os.rename(form, names[index] + form.removeprefix(names[index - 1]))  # noqa: PTH104  # half the cost
         self._move(file, names[0])
 
     def too_old(self, live: str) -> list[str]:  # noqa: ARG002  # the last number makes room by itself

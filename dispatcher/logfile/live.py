@@ -33,7 +33,7 @@ from dispatcher.logfile.shared import (
 )
 
 _FORGET_MS: Final = 1000  # room that was granted earlier is used, or its owner is gone
-_PIECES: Final = 32  # of the room that is left; more would cost more locking, fewer would rotate small files too early
+_PIECES: Final = 16  # of the room that is left; more would cost more locking, fewer would rotate small files too early
 _LARGEST_GRANT: Final = 65536
 _OPEN_AGAIN_SECONDS: Final = 0.01
 _ROTATE_AGAIN_SECONDS: Final = 1.0

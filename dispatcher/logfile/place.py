@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from time import monotonic
+from types import TracebackType
 from typing import Final
 
 from dispatcher.logfile.complaints import Complaints
@@ -40,18 +40,12 @@ class Place:
         """Whether there is a lock that all writers hold in turn."""
         return isinstance(self.knowledge, Shared)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the lock that everybody who writes to this path uses now; `BusyError` if that cannot be."""
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self._now().held())
-            except DamagedError:
-                self.look_again()
-                stack.enter_context(self._now().held())
-            yield
+    def lock(self) -> AbstractContextManager[object]:
+        """The lock that everybody who writes to this path uses now; entering it is a `BusyError` if that cannot be."""
+        return _Lock(self)
 
-    def _now(self) -> Knowledge:
+    def now(self) -> Knowledge:
+        """What the writers to this path know now."""
         if monotonic() >= self._again:
             with self._finding:  # the other threads wait, instead of going on with what is being replaced
                 if monotonic() >= self._again:
@@ -94,6 +88,28 @@ class Place:
             return Alone()
         os.makedirs(os.path.dirname(real), exist_ok=True)  # noqa: PTH103, PTH120  # paths are plain strings here
         return Shared(real)
+
+
+class _Lock(AbstractContextManager[None]):
+    # A class, as a generator would cost three times the rest.
+    __slots__ = ("_held", "_place")
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        self._held = self._place.now().held()
+        try:
+            self._held.__enter__()
+        except DamagedError:
+            self._place.look_again()
+            self._held = self._place.now().held()
+            self._held.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, trace)
 
 
 def _is_regular(path: str) -> bool:

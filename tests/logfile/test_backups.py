@@ -62,9 +62,9 @@ def test_a_rotation_that_is_killed_at_any_step_loses_no_file(
         return one
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", killed(Path.rename))
+        patch.setattr(os, "rename", killed(os.rename))
         with pytest.raises(KeyboardInterrupt):
-            Numbered(9, move=killed(os.rename)).put_away(live, live, 0)
+            Numbered(9, move=os.rename).put_away(live, live, 0)
     assert set(state(tmp_path).values()) == files
 
     for _ in range(again):
