@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -21,7 +21,19 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from dispatcher import catalog, checks, compose, config, owner, reloading, routes, server, serversettings, status
+from dispatcher import (
+    catalog,
+    checks,
+    compose,
+    config,
+    owner,
+    reloading,
+    routes,
+    server,
+    serversettings,
+    starting,
+    status,
+)
 from dispatcher.config import Config
 from dispatcher.errors import DispatcherError, Problem
 from dispatcher.routes import Route
@@ -77,16 +89,30 @@ def check(file: Path | None) -> int:
     """Say everything about the site that can be known without serving it."""
     with _site(file) as site:
         problems = server.obstacles(site)
+        texts, rest = _try(site)
         try:
-            problems += checks.check(compose.build(site))
+            problems += checks.check(compose.build(rest)) if rest is not None else []
         except DispatcherError as error:
             problems += error.problems
+    for text in texts:
+        click.echo(text, err=True)
     for problem in sorted(problems, key=_line):
         click.echo(problem, err=True)
-    if problems:
+    if problems or texts:
         return 1
     click.echo(f"{site.file.name}: ok, {_count(len(site.mounts), 'mount')}")
     return 0
+
+
+def _try(site: Config) -> tuple[Sequence[str], Config | None]:
+    """What in the site would end this process as it is loaded here, or never end; and what is left without that."""
+    found = starting.try_mounts(replace(site, strict=True))  # so that each app is waited for
+    if found.fatal:
+        return found.fatal, None
+    bad = {key: failure for key, failure in found.failed.items() if failure.ends_process}
+    rest = tuple(mount for mount in site.mounts if mount.key not in bad)
+    texts = [text for failure in bad.values() for text in failure.problems]
+    return texts, replace(site, mounts=rest) if rest or not bad else None
 
 
 def _line(problem: Problem) -> int:

@@ -251,7 +251,7 @@ class _Tries:
             self._fatal = (str(self._site.problem(("middleware",), f"preparing the middleware {what}")),)
         else:
             problem = self._site.problem((*mount.path, "app"), f"loading {mount.app!r} {what}")
-            self._failed[mount.key] = Failure((str(problem),))
+            self._failed[mount.key] = Failure((str(problem),), ends_process=True)
 
     def _look_at_clock(self) -> None:
         for child in list(self._children):

@@ -36,10 +36,14 @@ _SPARE_SECONDS: Final = 20.0  # for the interpreter itself, on a machine that ha
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a mount cannot be loaded: `problems` as they are shown, and the app's own `traceback` if there is one."""
+    """Why a mount cannot be loaded: `problems` as they are shown, and the app's own `traceback` if there is one.
+
+    `ends_process` is set by a start, where loading the mount ends the process or does not end.
+    """
 
     problems: tuple[str, ...]
     traceback: str = ""
+    ends_process: bool = False
 
     def texts(self) -> tuple[str, ...]:
         """All of it, for a log."""

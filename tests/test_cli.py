@@ -53,6 +53,36 @@ def test_check_says_that_all_is_well(
     assert capsys.readouterr().out == "config.yaml: ok, 2 mounts\n"
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        pytest.param("import os\nos._exit(0)\n", "ended the process with exit code 0", id="exits"),
+        pytest.param("import time\ntime.sleep(600)\n", "took longer than load_timeout (0.3s)", id="hangs"),
+    ],
+)
+def test_check_tells_of_an_app_that_would_end_it_and_of_what_else_is_wrong(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: str, reason: str
+) -> None:
+    mounts = "{/bad: {app: 'bad:app', load_timeout: 300ms}, /x: 'shop_apps:nothing', /: 'shop_apps:plain'}"
+    sites.write(site, f"mounts: {mounts}\n", bad=code)
+
+    assert dispatcher(monkeypatch, "check") == 1
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"mounts./bad.app: loading 'bad:app' {reason}" in printed.err
+    assert "module 'shop_apps' has no attribute 'nothing'" in printed.err
+
+
+def test_check_tells_of_middleware_that_would_end_it(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sites.write(site, "middleware: ['bad_around:Around']\n" + CONFIG, bad_around="import os\nos._exit(0)\n")
+
+    assert dispatcher(monkeypatch, "check") == 1
+    assert "preparing the middleware ended the process with exit code 0" in capsys.readouterr().err
+
+
 def test_routes_are_a_table(site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatcher(monkeypatch, "routes") == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
