@@ -28,7 +28,7 @@ from dispatcher.compose import Stack
 from dispatcher.config import Config, Contents
 from dispatcher.errors import DispatcherError, LoadError, Problem
 from dispatcher.record import Active, MountState, Process, Records, Rejected, Worker
-from dispatcher.retrying import OwnRecords, Retrier, attempt
+from dispatcher.retrying import OwnRecords, Retrier, attempt, delay
 from dispatcher.served import Generation, Served
 from dispatcher.spare import Spare
 from dispatcher.trial import Failure, try_all
@@ -70,6 +70,9 @@ class Reloader:
         self._own_retrier = Retrier(own, partial(attempt, file, environ), self._bring_in_here, clock=clock)
         self._found: Seen | None = None  # settled, and not decided yet
         self._found_at = 0.0
+        self._tries = 0  # to decide it
+        self._decide_at = 0.0
+        self._is_told = True
         self._spare = Spare(records, environ, clock=clock)
         self._active_stamp: object = None
         # A worker that could not begin with what is active tries that when it watches, and not as it is started.
@@ -110,6 +113,8 @@ class Reloader:
         watched = self._served.current.stack.config.reload
         if watched is not None:
             self._look(quiet_time(watched.watch))
+        if not self._is_told:
+            self.write_worker()
         self._spare.tend()
         self._served.release_idle()
         interval = _INTERVAL if watched is None else watched.watch
@@ -182,15 +187,18 @@ class Reloader:
         seen = self._watch.look(quiet_seconds)
         if seen is not None:
             self._found, self._found_at = seen, self._clock()
+            self._tries, self._decide_at = 0, 0.0
         elif self._watch.pending:
             self._found = None
             self._warm(self._watch.last)
         found = self._found
         if found is not None and self._is_my_turn(found) and (lock := self._records.lock()) is not None:
+            self._tries += 1
+            self._decide_at = self._clock() + delay(self._tries)
             try:
                 self._decide(found)
+                self._found = None  # not where the disk was full, say: it is decided later
             finally:
-                self._found = None
                 lock.release()
 
     def _warm(self, seen: Seen | None) -> None:
@@ -203,6 +211,8 @@ class Reloader:
 
     def _is_my_turn(self, seen: Seen) -> bool:
         """Whether this worker is the one that tries changes, or that one has not, for whatever reason."""
+        if self._clock() < self._decide_at:
+            return False
         is_late = self._clock() - self._found_at >= _PATIENCE
         return self._spare.is_ours or is_late or not self._needs_trial(seen)
 
@@ -237,8 +247,12 @@ class Reloader:
         except DispatcherError as error:
             return _texts(error)
         old = self._served.current
+        try:
+            self._records.activate(Active(generation.contents, self._now(), waiting))
+        except OSError:
+            set_environment(self._environ, site.env, old.stack.config.env)
+            raise
         self._serve(generation)
-        self._records.activate(Active(generation.contents, self._now(), waiting))
         self._records.forget_rejected()
         what = changes.describe(old.stack.config, site)
         _announce(f"{self._file.name} reloaded, {old.digest} to {generation.digest}: {what}")
@@ -269,7 +283,10 @@ class Reloader:
         self._served.swap(generation)
         if new.logging is not None and new.logging != old.logging:
             logs.configure(new.logging)
-        self.write_worker()
+        try:
+            self.write_worker()
+        except OSError:
+            self._is_told = False  # what is served is served, whether it can be told or not
 
     def write_worker(self) -> None:
         """Tell what this worker serves."""
@@ -279,6 +296,7 @@ class Reloader:
         )
         me = Process.of(os.getpid())
         self._records.write_worker(Worker(me.pid, me.started, generation.digest, self._now(), mounts))
+        self._is_told = True
 
 
 def _check(stack: Stack, waiting: Collection[str]) -> None:

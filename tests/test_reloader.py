@@ -74,6 +74,11 @@ class Worker:
         for _ in range(3):
             self.tick()
 
+    def settle_and_tell(self) -> None:
+        """And for a tick that tells what could not be told."""
+        self.settle()
+        self.tick()
+
     def get(self, path: str) -> str:
         environ: dict[str, Any] = {"PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": ""}
         setup_testing_defaults(environ)
@@ -424,3 +429,30 @@ def test_what_this_worker_alone_left_out_is_loaded_only_after_a_trial(
     active = records.active()
     assert active is not None
     assert active.since == 1000.0
+
+
+@pytest.mark.parametrize("method", ["activate", "write_worker"])
+def test_an_edit_goes_live_when_the_disk_has_room_again(
+    file: Path, records: Records, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    worker = Worker(file, records)
+    worker.settle()
+    full = OSError(28, "No space left on device")
+
+    def fail(self: Records, value: object) -> None:
+        raise full
+
+    file.write_text(TWO)
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, method, fail)
+        with pytest.raises(OSError, match="No space left"):
+            worker.settle_and_tell()
+        active = records.active()
+        during = (worker.get("/a"), active is not None and active.digest == worker.digest)
+    for _ in range(4):
+        worker.tick()
+
+    assert during == ("one" if method == "activate" else "two", True)
+    assert worker.get("/a") == "two"
+    assert [one.digest for one in records.workers()] == [worker.digest]
+    assert records.active() == Active(config.read_contents(file), 1000.0)
