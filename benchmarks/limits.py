@@ -3,8 +3,11 @@
     python -m benchmarks.limits
 
 Every contender runs in 1, 2 and 4 processes and in 4 threads of one, in turns, so that a busy machine is unfair to none
-of them; the figures are medians of the turns. µs is what one worker waits for one hit. Admitted says how many hits of
-4,000 were let through, over all workers, where 1,000 were allowed.
+of them; the figures are medians of the turns. µs is what one worker waits for one hit; there are 100 clients, who come
+again and again. Admitted says how many hits of 4,000 were let through, over all workers, where 1,000 were allowed.
+
+A second table has more clients than a process remembers, in turn, so that each counter has to be found first: µs of
+processor time in one process, under 50/second.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from limits import RateLimitItem, RateLimitItemPerHour
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerSecond
 from limits.storage import storage_from_string
 from limits.strategies import STRATEGIES
 
@@ -37,6 +40,7 @@ TURNS = 7
 HITS = 10_000
 HITS_WITH_SERVER = 1_500
 ALLOWED = 1_000
+CROWDS = (100, 5_000, 50_000)
 WORKERS = {"1 process": (1, 1), "2 processes": (2, 1), "4 processes": (4, 1), "4 threads": (1, 4)}
 BASE, OURS, SERVER = "limits memory, fixed", "shared limiter, fixed", "limits redis, fixed"
 
@@ -180,12 +184,31 @@ def table(found: dict[str, Contender]) -> dict[tuple[str, str], float]:
     return micros
 
 
+def crowds(found: dict[str, Contender]) -> None:
+    """Measure and print the median µs of a hit by the number of clients, in one process and without a server."""
+    print(f"\n{'µs of CPU a hit, for clients:':34}" + "".join(f"{clients:>12,}" for clients in CROWDS))
+    samples: dict[tuple[str, int], list[float]] = {}
+    hits = {name: make(RateLimitItemPerSecond(50)) for name, make in found.items() if "redis" not in name}
+    for _ in range(TURNS):
+        for clients in CROWDS:
+            keys = [f"10.{one >> 16}.{one >> 8 & 255}.{one & 255}" for one in range(clients)]
+            keys *= max(1, 50_000 // clients)
+            for name, hit in hits.items():
+                start = time.process_time()
+                for key in keys:
+                    hit(key)
+                samples.setdefault((name, clients), []).append((time.process_time() - start) / len(keys) * 1e6)
+    for name in hits:
+        print(f"{name:34}" + "".join(f"{median(samples[name, clients]):12.2f}" for clients in CROWDS))
+
+
 def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="limits-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     try:
         with redis_server(folder) as redis:
             found = contenders(folder, redis)
             micros = table(found)
+            crowds(found)
     finally:
         shutil.rmtree(folder)
     print()

@@ -59,7 +59,7 @@ def test_a_site_without_trouble(file: Path, records: Records) -> None:
 def test_a_table_of_counters_that_is_too_small_is_said(file: Path, records: Records) -> None:
     path = runtime.site_folder(file) / "limits-4096"
     limiter = SharedLimiter(path, (parse("1/hour"),), size=4096)
-    for number in range(200):
+    for number in range(1000):
         limiter.hit(str(number))
     forgotten = limiter.stats().evictions
 

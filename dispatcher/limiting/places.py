@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 from dispatcher.limiting.windows import Window
 from dispatcher.shm.table import Table, Tag
 
-_REMEMBERED: Final = 1024  # keys, in about 300 KB
+_REMEMBERED: Final = 1024  # keys in each of two generations, in about 700 KB together
 
 K = TypeVar("K", bound=Hashable)
 P = TypeVar("P")
@@ -30,20 +30,28 @@ class Place:
 
 
 class Places(Generic[K, P]):
-    """The places of up to 1,024 keys; `make` finds out those of a new one."""
+    """The places of the keys that were hit last, some 1,024 to 2,048; `make` finds out those of a new one.
 
-    __slots__ = ("_make", "known")
+    When `known` is full it becomes the generation before, out of which a key that is hit comes back: so busy keys stay,
+    and no order has to be kept.
+    """
+
+    __slots__ = ("_before", "_make", "known")
 
     def __init__(self, make: Callable[[K], P]) -> None:
         self._make = make
         self.known: dict[K, P] = {}
+        self._before: dict[K, P] = {}
 
     def __getitem__(self, key: K) -> P:
-        place = self.known.get(key)  # what is in a hurry does this itself
+        known = self.known
+        place = known.get(key)  # what is in a hurry does this itself
         if place is None:
-            if len(self.known) >= _REMEMBERED:
-                self.known.clear()  # busy keys are back after one hit each; keeping an order costs more
-            place = self.known[key] = self._make(key)
+            place = self._before.get(key) or self._make(key)
+            if len(known) >= _REMEMBERED:
+                self._before = known
+                self.known = known = {}
+            known[key] = place
         return place
 
 

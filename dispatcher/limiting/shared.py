@@ -152,9 +152,10 @@ class _Place(Place):
     __slots__ = ("full_as", "full_until", "limit")
 
     def __init__(self, limit: _Limit, window: Window, tag: Tag) -> None:
-        super().__init__(window, tag)
+        self.window = window  # not by the base class: this is done for each client that is not remembered
+        self.first, self.second = tag
+        self.at = self.used = self.full_as = self.full_until = 0
         self.limit = limit
-        self.full_as = self.full_until = 0
 
 
 class _Counters:
@@ -163,11 +164,15 @@ class _Counters:
     def __init__(self, table: Table, limits: Sequence[_Limit]) -> None:
         self.table = table
         self.places: Places[str, list[_Place]] = Places(self._find)
-        self._limits = [(limit, limit.window(table.cells)) for limit in limits]
+        self._limits = [(limit, limit.window(table.cells), table.tagger(limit.prefix)) for limit in limits]
+        self._one = self._limits[0] if len(limits) == 1 else None
 
     def _find(self, key: str) -> list[_Place]:
         name = key.encode(errors="surrogatepass")
-        return [_Place(limit, window, self.table.tag(limit.prefix + name)) for limit, window in self._limits]
+        if self._one is not None:
+            limit, window, tag = self._one
+            return [_Place(limit, window, tag(name))]
+        return [_Place(limit, window, tag(name)) for limit, window, tag in self._limits]
 
 
 def _decide(table: Table, place: _Place, now: int, cost: int) -> tuple[bool, int, int]:

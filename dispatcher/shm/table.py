@@ -16,6 +16,7 @@ import math
 import mmap
 import secrets
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -145,19 +146,31 @@ class Table:
 
     def tag(self, key: bytes) -> Tag:
         """The two halves of the key's hash."""
+        return self.tagger(b"")(key)
+
+    def tagger(self, prefix: bytes) -> Callable[[bytes], Tag]:
+        """`tag` for keys that begin with `prefix`, which need not be given, nor hashed, each time."""
         hashed = self._hash.copy()
-        hashed.update(key)
-        return _PAIR.unpack(hashed.digest())
+        hashed.update(prefix)
+        copy, halves = hashed.copy, _PAIR.unpack
+
+        def tag(key: bytes) -> Tag:
+            whole = copy()
+            whole.update(key)
+            return halves(whole.digest())
+
+        return tag
 
     def find(self, tag: Tag) -> int:
         """The byte offset of the tag's cell, or 0 when it has none."""
+        name, find = _PAIR.pack(*tag), self.buffer.find
         for half in tag:
             start = _CELLS + half % self._buckets * _BUCKET
-            heads = _HEADS.unpack_from(self.buffer, start)
-            if tag[0] in heads[::_FIELDS]:
-                for way in range(_WAYS):
-                    if heads[way * _FIELDS : way * _FIELDS + 2] == tag:
-                        return start + way * CELL
+            at = find(name, start, start + _BUCKET)
+            while at >= 0:
+                if not (at - start) % CELL:
+                    return at
+                at = find(name, at + 1, start + _BUCKET)
         return 0
 
     def claim(self, tag: Tag, limit: int, now: int) -> int:

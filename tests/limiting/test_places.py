@@ -28,13 +28,37 @@ def test_a_place_is_made_once_for_a_key() -> None:
     assert places["a"] is places["a"]
 
 
-def test_no_more_than_1024_keys_are_remembered() -> None:
-    places: Places[int, int] = Places(lambda key: key)
+def test_of_very_many_keys_the_last_ones_are_remembered_and_no_more_than_2048() -> None:
+    made: list[int] = []
 
-    for key in range(5000):
-        places[key]
+    def make(key: int) -> list[int]:
+        made.append(key)
+        return [key]
 
-    assert 0 < len(places.known) <= 1024
+    places: Places[int, list[int]] = Places(make)
+    for key in range(50_000):
+        assert places[key] == [key]
+    made.clear()
+
+    remembered = [key for key in range(50_000 - 1024, 50_000) if places[key]]
+
+    assert (len(remembered), made) == (1024, [])
+    assert len(places.known) + len(places._before) <= 2048
+
+
+def test_a_key_that_comes_again_and_again_is_remembered_whatever_comes_between() -> None:
+    made: list[int] = []
+
+    def make(key: int) -> list[int]:
+        made.append(key)
+        return [key]
+
+    places: Places[int, list[int]] = Places(make)
+    for key in range(10_000):
+        assert places[-1 - key % 500]
+        assert places[key]
+
+    assert len([key for key in made if key < 0]) == 500
 
 
 def test_what_one_place_counts_another_of_the_same_key_sees(table: Table) -> None:

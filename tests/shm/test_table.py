@@ -174,7 +174,7 @@ def test_the_tables_in_a_folder_are_read_and_not_changed(tmp_path: Path) -> None
     (tmp_path / "limits-foreign").write_bytes(bytes(8192))
     (tmp_path / "limits-link").symlink_to("limits")
     (tmp_path / "other").write_text("not a table")
-    for number in range(50):
+    for number in range(1000):
         _count(full, full.tag(b"%d" % number), until=NOW + 180 * MINUTE)
     before = bytes(full.buffer)
 
