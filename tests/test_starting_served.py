@@ -78,7 +78,8 @@ def test_each_kind_of_failure_is_503_beside_a_good_mount_that_answers_at_once(co
         states = state_of(folder)
 
     assert (good.status, good.text) == (200, "good")
-    assert seconds < 3.5  # 2 s on a machine that does nothing else
+    print(f"\nthe good mount answered after {seconds:.2f} s")
+    assert seconds < 20  # the import that hangs would take longer
     for answer in bad:
         assert (answer.status, answer.text) == (503, "503 Service Unavailable\n")
         assert answer.headers["retry-after"] == "5"
