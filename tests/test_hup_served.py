@@ -95,6 +95,7 @@ def assert_smooth(asked: Load) -> None:
     assert len(asked.asked) > 50
 
 
+@pytest.mark.soak
 def test_a_hup_that_would_go_wrong_touches_no_worker(tmp_path: Path) -> None:
     with code_site(tmp_path) as site:
         before = sorted(site.workers())
