@@ -34,6 +34,7 @@ clean:
 	rm -rf .venv logs var
 
 $(INSTALLED): pyproject.toml
+	@echo "Installing into .venv; the first time this takes about a minute."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
