@@ -14,6 +14,7 @@ import atexit
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -162,6 +163,10 @@ def _from_active(file: Path, active: Active, environ: Mapping[str, str]) -> Gene
     for one in stack.mounts:
         if one.error is not None:
             _log.error("%s", one.error, exc_info=one.error.__cause__)
+    if _is_held(file) and any(one.error is not None for one in stack.mounts):
+        # The code was changed again after the check of a HUP: the old workers stay when a new one ends.
+        _log.error("this worker was begun with by a HUP, and cannot serve what the others serve; it ends")
+        sys.exit(1)
     mounts = tuple(_with_reason(one, found.failed.get(one.mount.key)) for one in stack.mounts)
     return Generation(replace(stack, mounts=mounts), active.contents, active.waiting)
 
@@ -175,6 +180,10 @@ def _try(file: Path, site: Config, active: Active) -> Start:
     timeout = site.server.get("timeout") or _TIMEOUT_SECONDS
     longest = timeout / 3  # after it the apps are loaded once more, all before gunicorn takes the worker for stuck
     return starting.try_mounts(site, waiting=active.waiting, patience=longest, longest=longest)
+
+
+def _is_held(file: Path) -> bool:
+    return Records(runtime.site_folder(file), _master(os.getpid())).is_held()
 
 
 def _is_first_start(records: Records, active: Active) -> bool:
