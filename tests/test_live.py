@@ -239,9 +239,12 @@ def test_what_a_later_worker_could_not_load_it_tries_again_for_itself(
 
     wait_until(lambda: get(app, "/new")[1] == "new")
     assert (before, get(app, "/new")[0]) == ("503 Service Unavailable", "200 OK")
-    assert [(worker.digest, [one.state for one in worker.mounts]) for worker in run.workers()] == [
-        (config.read_contents(file).digest, ["serving", "serving"])
-    ]
+
+    def told() -> list[tuple[str, list[str]]]:
+        return [(worker.digest, [one.state for one in worker.mounts]) for worker in run.workers()]
+
+    wait_until(lambda: "disabled" not in told()[0][1])  # it is told just after it is served
+    assert told() == [(config.read_contents(file).digest, ["serving", "serving"])]
 
 
 @pytest.mark.parametrize(
