@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
-KNOWN_CLIENTS: Final = 1024  # addresses remembered by each limiter; bounded, for a client may have any number of them
+KNOWN_CLIENTS: Final = 512  # addresses remembered by each limiter; bounded, for a client may have any number of them
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
