@@ -217,9 +217,9 @@ def test_thirty_edits_go_live_and_bad_ones_do_not(tmp_path: Path, args: tuple[st
         pytest.param(SYNC, True, "200ms", id="sync"),
         pytest.param(PRELOAD, True, "200ms", id="preload"),
         pytest.param(GTHREAD, False, "200ms", id="without a conf file"),
-        pytest.param(PRELOAD, False, "200ms", id="preload without a conf file"),
+        pytest.param(PRELOAD, False, "200ms", id="preload without a conf file", marks=pytest.mark.soak),
         pytest.param(GTHREAD, True, "false", id="not watched"),
-        pytest.param(GTHREAD, False, "false", id="not watched without a conf file"),
+        pytest.param(GTHREAD, False, "false", id="not watched without a conf file", marks=pytest.mark.soak),
     ],
 )
 def test_workers_that_are_killed_after_a_bad_edit_come_back(

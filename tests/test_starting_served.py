@@ -108,6 +108,7 @@ def test_a_mount_that_can_be_loaded_later_is_brought_in_without_a_restart(tmp_pa
         assert "/raises could be loaded now, and is served" in log_of(folder)
 
 
+@pytest.mark.soak
 def test_an_app_that_takes_long_to_load_keeps_nobody_waiting_and_serves_when_it_has(tmp_path: Path) -> None:
     slow = "import time\ntime.sleep(1.5)\n" + "from good import app as good\ndef app(e, s): return good(e, s)\n"
     text = "reload: {watch: 200ms}\nmounts: {/: 'good:app', /slow: 'slow:app'}\n"
@@ -118,6 +119,7 @@ def test_an_app_that_takes_long_to_load_keeps_nobody_waiting_and_serves_when_it_
         assert "/slow takes its time to load; it answers 503 until then" in site.printed()
 
 
+@pytest.mark.soak
 def test_an_import_that_hangs_is_given_up_at_its_load_timeout(tmp_path: Path) -> None:
     folder = write_site(tmp_path, config("1s"), **MODULES)
     with serving(folder):

@@ -197,6 +197,7 @@ def test_a_step_of_the_wall_clock_changes_nothing(tmp_path: Path, monkeypatch: p
     assert (before, after) == (10, 0)
 
 
+@pytest.mark.soak
 def test_two_hundred_thousand_clients_fit_into_the_table_and_one_over_its_limit_stays_over(tmp_path: Path) -> None:
     now = 1000.0
     limiter = SharedLimiter(tmp_path / "limiter", (parse("3/hour"),), size=2**20, clock=lambda: now)
